@@ -1,0 +1,248 @@
+"""Every difference between two installations is an environment variable; docs/operator.md lists them all."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from csp.constants import NONCE, NONE, SELF
+
+env = environ.Env()
+
+SOURCE = Path(__file__).resolve().parent.parent
+HOME = Path(env.str("EVALHUB_HOME", default=str(SOURCE / "var"))).resolve()
+
+# -- the site -----------------------------------------------------------------------------------------------------
+
+# No default: a site whose signing key is guessable signs nothing. `make run` makes one per home.
+SECRET_KEY = env.str("SECRET_KEY")
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+# Where people reach the site, for links in mail and in the client; https turns the secure cookies on.
+SITE_URL = env.str("SITE_URL", default="http://127.0.0.1:8000").rstrip("/")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
+ROOT_URLCONF = "evalhub.urls"
+WSGI_APPLICATION = "evalhub.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "csp",
+    "django_htmx",
+    "django_prometheus",
+    "template_partials",
+    "knox",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "evalhub.studies",
+    "raters",
+    "metrics",
+    "evalhub.leaderboard",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [SOURCE / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# -- data ---------------------------------------------------------------------------------------------------------
+
+DATABASES = {"default": env.db_url("DATABASE_URL")}
+DATABASES["default"].update(
+    CONN_MAX_AGE=env.int("CONN_MAX_AGE", default=60),
+    CONN_HEALTH_CHECKS=True,
+)
+# The vote's answer is sent after the commit, and the commit is on disk: never turn this off. What DATABASE_URL says
+# after its question mark (the socket's folder, sslmode) stays.
+DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=on"
+REDIS_URL = env.str("REDIS_URL")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+# STORAGE_URL is a folder (the default, inside the home) or s3://bucket/prefix.
+STORAGE_URL = env.str("STORAGE_URL", default=str(HOME / "media"))
+
+
+def _media_storage(url: str) -> dict[str, object]:
+    if url.startswith("s3://"):
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        options = {"bucket_name": bucket, "location": prefix, "default_acl": None, "file_overwrite": True}
+        return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": url}}
+
+
+STORAGES = {
+    "default": _media_storage(STORAGE_URL),
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+# Uploads stream to a file here, on one file system with nothing else to wait for, before they are checked.
+UPLOAD_FOLDER = HOME / "uploads"
+WEIGHTS_FOLDER = Path(env.str("EVALHUB_WEIGHTS", default=str(HOME / "weights")))
+
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "staticfiles"
+STATICFILES_DIRS = [
+    SOURCE / "static",
+    ("htmx", SOURCE / "node_modules" / "htmx.org" / "dist"),
+]
+
+# -- people -------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "studies.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "studies"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+SESSION_COOKIE_AGE = int(timedelta(days=14).total_seconds())
+# Two instances on one host share a cookie jar (cookies know no ports), so each home names its own.
+SESSION_COOKIE_NAME = env.str("SESSION_COOKIE_NAME", default="evalhub_session")
+CSRF_COOKIE_NAME = env.str("CSRF_COOKIE_NAME", default="evalhub_csrf")
+
+# Without a mail server, mail (a password reset) is written to files that the operator can read.
+EMAIL_CONFIG = env.email("EMAIL_URL", default="filemail:///" + str(HOME / "mail").lstrip("/"))
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="EvalHub <evalhub@localhost>")
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+
+# -- security -----------------------------------------------------------------------------------------------------
+
+_HTTPS = SITE_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SECURE_SSL_REDIRECT = _HTTPS and env.bool("SECURE_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000 if _HTTPS else 0)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:", "blob:"],
+        "media-src": [SELF, "blob:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+# Bodies are streamed to a file by the upload view; what remains in memory is forms and JSON (a manifest of 50,000 files
+# is about 12 MB).
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 2**20
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 20_000
+FILE_UPLOAD_TEMP_DIR = None
+
+# -- limits on what researchers send ------------------------------------------------------------------------------
+
+MAX_FILE_BYTES = env.int("MAX_FILE_BYTES", default=2 * 2**30)
+MAX_IMAGE_SIDE = env.int("MAX_IMAGE_SIDE", default=16_384)
+DECODE_SECONDS = env.int("DECODE_SECONDS", default=60)
+DECODE_MEMORY_BYTES = env.int("DECODE_MEMORY_BYTES", default=6 * 2**30)
+
+# -- the API ------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_VERSIONING_CLASS": "rest_framework.versioning.NamespaceVersioning",
+    "EXCEPTION_HANDLER": "evalhub.problems.problem_response",
+    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"login": env.str("LOGIN_RATE", default="20/min")},
+    "PAGE_SIZE": 100,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "EvalHub",
+    "DESCRIPTION": "Submit a checkpoint's outputs, follow their scoring, read the leaderboard.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+KNOX_TOKEN_MODEL = "studies.ApiToken"
+REST_KNOX = {
+    "TOKEN_TTL": timedelta(days=env.int("TOKEN_DAYS", default=90)),
+    "AUTO_REFRESH": False,
+    "TOKEN_PREFIX": "evh_",
+}
+
+# -- the workers --------------------------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = REDIS_URL
+# A shard's lease outlives a missed heartbeat or two; the sweep gives an expired one to another worker.
+SHARD_LEASE = timedelta(seconds=env.int("SHARD_LEASE_SECONDS", default=60))
+SHARD_SIZE = env.int("SHARD_SIZE", default=256)
+SHARD_MAX_ATTEMPTS = env.int("SHARD_MAX_ATTEMPTS", default=3)
+SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=15)
+TORCH_DEVICE = env.str("TORCH_DEVICE", default="auto")
+# What an hour of one device costs, in dollars; unset, no cost is shown.
+DEVICE_HOUR_PRICE = env.float("DEVICE_HOUR_PRICE", default=None)
+# A fit starts this long after the vote that asked for it, so that a burst of votes is one fit.
+REFIT_DELAY_SECONDS = env.int("REFIT_DELAY_SECONDS", default=5)
+
+# -- logs ---------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django.server": {"level": "WARNING"}, "PIL": {"level": "INFO"}},
+}

@@ -1,0 +1,90 @@
+"""The only door to a study and what belongs to it.
+
+An actor is a user, or the token she signed with. Whoever is no member is told that there is nothing (404); a member whose
+role does not reach is told so (403).
+"""
+
+from dataclasses import dataclass
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+
+from evalhub.studies.models import ApiToken, Membership, Role, Study, StudyQuerySet, Submission, TokenScope, User
+
+# What each role may do. Everybody who may see results also sees the checkpoints' names, so a rater may not.
+RIGHTS: dict[str, frozenset[str]] = {
+    Role.OWNER: frozenset({"see", "submit", "manage"}),
+    Role.RESEARCHER: frozenset({"see", "submit"}),
+    Role.VIEWER: frozenset({"see"}),
+    Role.RATER: frozenset({"rate"}),
+}
+
+REASONS = {
+    "see": "Seeing a study's results takes the role viewer, researcher or owner; yours is {role}.",
+    "submit": "Submitting outputs takes the role researcher or owner; yours is {role}.",
+    "manage": "Managing a study takes the role owner; yours is {role}.",
+    "rate": "Only raters compare, so that nobody votes on names she knows; your role is {role}.",
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks: a signed-in user and, for the API, the token that narrows what she may do."""
+
+    user: User
+    token: ApiToken | None = None
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Actor":
+        token = getattr(request, "auth", None)
+        if not isinstance(request.user, User):
+            raise Http404
+        return cls(request.user, token if isinstance(token, ApiToken) else None)
+
+
+def visible_studies(actor: Actor) -> StudyQuerySet:
+    studies = Study.objects.seen_by(actor.user)
+    if actor.token and actor.token.study_id:
+        studies = studies.filter(pk=actor.token.study_id)
+    return studies
+
+
+def get_study(actor: Actor, slug: str, right: str) -> Study:
+    """The study called `slug`, if the actor has the right `see`, `submit`, `manage` or `rate` in it.
+
+    Raises: Http404 for a stranger, PermissionDenied (with the reason) for a member without the right.
+    """
+    study = visible_studies(actor).filter(slug=slug).first()
+    if study is None:
+        raise Http404
+    require(actor, study, right)
+    return study
+
+
+def get_submission(actor: Actor, submission_id: object, right: str) -> Submission:
+    """The submission with that id, under the same rules as its study."""
+    submission = Submission.objects.select_related("checkpoint__study").filter(pk=submission_id).first()
+    if submission is None or not visible_studies(actor).filter(pk=submission.checkpoint.study_id).exists():
+        raise Http404
+    require(actor, submission.checkpoint.study, right)
+    return submission
+
+
+def role_in(actor: Actor, study: Study) -> str:
+    """The actor's role in the study; a superuser who is no member acts as an owner."""
+    membership = Membership.objects.filter(study=study, user=actor.user).first()
+    if membership is not None:
+        return membership.role
+    return Role.OWNER if actor.user.is_superuser else ""
+
+
+def has_right(actor: Actor, study: Study, right: str) -> bool:
+    return right in RIGHTS.get(role_in(actor, study), frozenset())
+
+
+def require(actor: Actor, study: Study, right: str) -> None:
+    role = role_in(actor, study)
+    if right not in RIGHTS.get(role, frozenset()):
+        raise PermissionDenied(REASONS[right].format(role=role or "none"))
+    if actor.token and actor.token.scope == TokenScope.READ and right != "see":
+        raise PermissionDenied("This token may only read; make one with the scope “Read and submit” for that.")

@@ -1,0 +1,212 @@
+"""Child processes that start in order, come back when they die, and leave nothing behind when the parent goes.
+
+Every child leads its own session, so a Ctrl-C in the terminal reaches the supervisor alone, which then stops them in
+order. On Linux the kernel also signals a child when the supervisor dies without a word (kill -9). The kernel ties that
+signal to the thread that started the child: start children from the main thread.
+"""
+
+import ctypes
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+CAP_DAC_OVERRIDE = 1
+CAPABILITY_VERSION_3 = 0x20080522
+LOG_LIMIT = 16 * 2**20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a child runs as, when the supervisor is root and the program refuses to be.
+
+    `enters_all` keeps the one right to enter folders that are closed to others (a checkout in /root, say).
+    """
+
+    uid: int
+    gid: int
+    enters_all: bool = False
+
+    @classmethod
+    def named(cls, name: str) -> "Account":
+        entry = pwd.getpwnam(name)
+        return cls(entry.pw_uid, entry.pw_gid)
+
+    def become(self) -> None:
+        """Change this process into that account, for good. OSError when the kernel does not grant the extra right."""
+        if self.enters_all:
+            _must(_libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+        os.setgroups([])
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
+        if self.enters_all:
+            self._keep_entering()
+
+    def _keep_entering(self) -> None:
+        # Version 3 of capset takes two words each of effective, permitted and inheritable bits.
+        header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+        bits = 1 << CAP_DAC_OVERRIDE
+        _must(_libc.capset(header, (ctypes.c_uint32 * 6)(bits, bits, bits, 0, 0, 0)))
+        _must(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0))
+
+
+def _must(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@dataclass
+class Child:
+    """One program: its command line, where its output goes, and the signals that stop it.
+
+    `stop_with` asks for a clean stop; after `patience` seconds `stop_harder` follows, then SIGKILL for its whole session.
+    `orphaned_with` is what it gets when the supervisor was killed.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    environment: dict[str, str] | None = None
+    account: Account | None = None
+    stop_with: signal.Signals = signal.SIGTERM
+    stop_harder: signal.Signals = signal.SIGKILL
+    orphaned_with: signal.Signals = signal.SIGTERM
+    patience: float = 10.0
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        parent = os.getpid()
+
+        def before_exec() -> None:
+            if self.account is not None:
+                self.account.become()
+            if sys.platform == "linux":
+                _libc.prctl(PR_SET_PDEATHSIG, int(self.orphaned_with), 0, 0, 0)
+                if os.getppid() != parent:  # it died before the line above
+                    os._exit(1)
+
+        with self._open_log() as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+                preexec_fn=before_exec,  # the supervisor has one thread, so forking into Python is safe
+            )
+
+    def _open_log(self) -> IO[bytes]:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists() and self.log.stat().st_size > LOG_LIMIT:
+            self.log.replace(self.log.with_name(self.log.name + ".1"))
+        return self.log.open("ab")
+
+    @property
+    def pid(self) -> int | None:
+        return None if self.process is None else self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def ending(self) -> str:
+        """How it ended, for a message: `was killed by SIGKILL`, `ended with status 3`."""
+        code = self.process.poll() if self.process else None
+        if code is None:
+            return "has not ended"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+    def last_words(self, lines: int = 5) -> str:
+        """The last lines of its log."""
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+    def ask_to_stop(self) -> None:
+        self._signal(self.stop_with)
+
+    def stop(self) -> None:
+        """Stop it and whatever it started. Returns when all of it is gone."""
+        if self.process is None:
+            return
+        for number, patience in ((self.stop_with, self.patience), (self.stop_harder, 5.0)):
+            if self.alive:
+                self._signal(number)
+                self._wait(patience)
+        # Its session outlives it when it was killed; what it started is ended with it.
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+        self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def _wait(self, seconds: float) -> None:
+        assert self.process is not None
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+
+
+@dataclass
+class _Watch:
+    child: Child
+    started: float
+    pause: float = 0.0
+    due: float | None = None
+
+
+@dataclass
+class Supervisor:
+    """Starts children, brings the dead back, stops all in the reverse order of their start.
+
+    A child that dies is started again at once; if it keeps dying, after a pause that doubles up to `longest_pause`
+    seconds. A minute of life resets the pause.
+    """
+
+    say: Callable[[str], None]
+    longest_pause: float = 30.0
+    _watches: list[_Watch] = field(default_factory=list, init=False)
+
+    @property
+    def children(self) -> list[Child]:
+        return [watch.child for watch in self._watches]
+
+    def start(self, child: Child) -> None:
+        child.start()
+        self._watches.append(_Watch(child, time.monotonic()))
+
+    def heal(self) -> None:
+        """Start again whatever has died since the last call. Call it often."""
+        now = time.monotonic()
+        for watch in self._watches:
+            if watch.child.alive:
+                continue
+            if watch.due is None:
+                watch.pause = 0.0 if now - watch.started > 60 else min(max(0.25, watch.pause * 2), self.longest_pause)
+                watch.due = now + watch.pause
+                self.say(f"{watch.child.name} {watch.child.ending()}; starting it again (log: {watch.child.log})")
+            if now >= watch.due:
+                watch.child.start()
+                watch.started, watch.due = now, None
+
+    def stop(self) -> None:
+        for watch in reversed(self._watches):
+            watch.child.stop()
+        self._watches.clear()

@@ -1,0 +1,190 @@
+"""How machines score: runs over submissions, their shards, the features they keep and the scores they end in."""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from evalhub.studies.models import Media, Sample, Study, Submission, User, one_of
+
+
+class RunState(models.TextChoices):
+    WAITING = "waiting", "Waiting for a worker"
+    RUNNING = "running", "Running"
+    MERGING = "merging", "Merging"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class ShardState(models.TextChoices):
+    WAITING = "waiting", "Waiting"
+    LEASED = "leased", "Leased"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class ScoreState(models.TextChoices):
+    DONE = "done", "Done"
+    WAITING_FOR_WEIGHTS = "waiting_for_weights", "Waiting for weights"
+    FAILED = "failed", "Failed"
+
+
+class Reference(models.Model):
+    """The real images that FID and KID compare with: a named, ordered list of media; by default the prompts' references."""
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="references")
+    name = models.CharField(max_length=120)
+    media = models.ManyToManyField(Media, through="ReferenceImage", related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["study", "name"], name="reference_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReferenceImage(models.Model):
+    reference = models.ForeignKey(Reference, models.CASCADE, related_name="images")
+    media = models.ForeignKey(Media, models.PROTECT, related_name="+")
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        ordering: ClassVar = ["position"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["reference", "position"], name="reference_order")]
+
+
+class ReferenceStatistics(models.Model):
+    """Cached statistics of a reference under one extractor's fingerprint; the numbers lie in storage as safetensors."""
+
+    reference = models.ForeignKey(Reference, models.CASCADE, related_name="statistics")
+    fingerprint = models.CharField(max_length=64)
+    path = models.CharField(max_length=300)
+    n = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "reference statistics"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["reference", "fingerprint"], name="reference_statistics_once")
+        ]
+
+
+class Run(models.Model):
+    """One pass over a submission for a set of metrics, with its protocols, reference and sample list pinned."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    submission = models.ForeignKey(Submission, models.CASCADE, related_name="runs")
+    metrics = ArrayField(models.CharField(max_length=40))
+    protocol = models.JSONField()
+    reference = models.ForeignKey(Reference, models.PROTECT, null=True, blank=True, related_name="+")
+    state = models.CharField(max_length=12, choices=RunState, default=RunState.WAITING)
+    samples = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+    # The merge is claimed like a shard: its token fences off a worker that was believed dead.
+    merge_token = models.PositiveIntegerField(default=0)
+    merge_attempts = models.PositiveSmallIntegerField(default=0)
+    merge_lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [one_of("state", RunState, "run_state_known")]
+        # The sweep looks for runs that still owe something.
+        indexes: ClassVar = [
+            models.Index(
+                fields=["state"], condition=Q(state__in=["waiting", "running", "merging"]), name="run_unfinished"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.metrics)} over {self.submission.checkpoint}"
+
+
+class Shard(models.Model):
+    """A run's unit of work: some of its samples, in sample order. Finishing one needs the token its claim handed out."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="shards")
+    index = models.PositiveIntegerField()
+    sample_ids = ArrayField(models.BigIntegerField())
+    state = models.CharField(max_length=10, choices=ShardState, default=ShardState.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    token = models.PositiveIntegerField(default=0)
+    worker = models.CharField(max_length=120, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    samples_done = models.PositiveIntegerField(default=0)
+    block = models.CharField(max_length=300, blank=True, help_text="Its feature block in storage.")
+    error = models.TextField(blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["index"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "index"], name="shard_index_once_per_run"),
+            one_of("state", ShardState, "shard_state_known"),
+            models.CheckConstraint(
+                condition=~Q(state=ShardState.LEASED) | Q(lease_expires_at__isnull=False), name="shard_lease_ends"
+            ),
+            models.CheckConstraint(condition=~Q(state=ShardState.DONE) | ~Q(block=""), name="shard_done_has_block"),
+        ]
+
+
+class FeatureBlock(models.Model):
+    """An index row of the feature cache: which media's features, under which fingerprint, lie in which block and row."""
+
+    media = models.ForeignKey(Media, models.CASCADE, related_name="+")
+    fingerprint = models.CharField(max_length=64)
+    path = models.CharField(max_length=300)
+    row = models.PositiveIntegerField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["media", "fingerprint"], name="features_once")]
+
+
+class Score(models.Model):
+    """One metric's result for one run. Only scores of one fingerprint share a column."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="scores")
+    metric = models.CharField(max_length=40)
+    state = models.CharField(max_length=20, choices=ScoreState, default=ScoreState.DONE)
+    value = models.FloatField(null=True)
+    low = models.FloatField(null=True)
+    high = models.FloatField(null=True)
+    interval = models.CharField(max_length=60, blank=True, help_text="The method of the interval.")
+    n = models.PositiveIntegerField(default=0)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    protocol = models.JSONField(default=dict)
+    warnings = models.JSONField(default=list)
+    note = models.TextField(blank=True, help_text="Why there is no value, and what to do.")
+    efficiency = models.JSONField(default=dict, help_text="Seconds by stage, images per second, peak memory, device.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "metric"], name="score_once_per_run"),
+            one_of("state", ScoreState, "score_state_known"),
+            models.CheckConstraint(
+                condition=Q(state=ScoreState.DONE, value__isnull=False) | (~Q(state=ScoreState.DONE) & Q(value=None)),
+                name="score_has_value_when_done",
+            ),
+        ]
+
+
+class SampleScore(models.Model):
+    """One sample's value of a per-sample metric: what "worst regressions" are sorted by."""
+
+    score = models.ForeignKey(Score, models.CASCADE, related_name="samples")
+    sample = models.ForeignKey(Sample, models.CASCADE, related_name="+")
+    value = models.FloatField()
+
+    class Meta:
+        constraints: ClassVar = [models.UniqueConstraint(fields=["score", "sample"], name="sample_score_once")]
