@@ -21,6 +21,8 @@ from urllib.parse import quote
 import psycopg2
 import redis
 from psycopg2 import sql
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from evalhub.supervisor import Account, Child
 
@@ -115,6 +117,7 @@ class Postgres:
             preexec_fn=self.account.become if self.account else None,
             capture_output=True,
             text=True,
+            check=False,
         )
         if done.returncode != 0:
             reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
@@ -161,7 +164,7 @@ class Redis:
 
     def ping(self) -> None:
         """redis.exceptions.ConnectionError while the server does not answer."""
-        client = redis.Redis.from_url(self.url, socket_timeout=2)
+        client = redis.Redis.from_url(self.url, socket_timeout=2, retry=Retry(NoBackoff(), 0))
         try:
             client.ping()
         finally:
@@ -233,6 +236,7 @@ def _can(account: Account, home: Path, program: Path) -> bool:
             preexec_fn=account.become,
             cwd="/",
             capture_output=True,
+            check=False,
         )
     except subprocess.SubprocessError:  # the kernel did not let it become that account
         return False
