@@ -1,16 +1,32 @@
-"""Every address of the site. Rooms own their own; this is the only file that knows all of them."""
+"""Every address of the site. Rooms own theirs; this is the only file that knows all of them."""
 
 from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from evalhub import health
+from evalhub.leaderboard import api_urls as leaderboard_api
+from evalhub.studies import api_urls as studies_api
+from metrics import api_urls as metrics_api
+from raters import api_urls as raters_api
+
+version_1 = [
+    *studies_api.urlpatterns,
+    *raters_api.urlpatterns,
+    *metrics_api.urlpatterns,
+    *leaderboard_api.urlpatterns,
+]
 
 urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.numbers),
     path("admin/", admin.site.urls),
+    path("api/v1/", include((version_1, "v1"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("evalhub.leaderboard.urls")),
+    path("", include("raters.urls")),
+    path("", include("metrics.urls")),
+    path("", include("evalhub.studies.urls")),
 ]
