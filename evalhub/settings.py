@@ -11,6 +11,10 @@ env = environ.Env()
 SOURCE = Path(__file__).resolve().parent.parent
 HOME = Path(env.str("EVALHUB_HOME", default=str(SOURCE / "var"))).resolve()
 
+# A running `make run` writes what it uses here, so that `manage.py` beside it needs nothing set by hand.
+if (HOME / "environment").is_file():
+    environ.Env.read_env(HOME / "environment")
+
 # -- the site -----------------------------------------------------------------------------------------------------
 
 # No default: a site whose signing key is guessable signs nothing. `make run` makes one per home.

@@ -1,5 +1,13 @@
 """API version 1."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from evalhub.leaderboard.api import LeaderboardView
+
+urlpatterns = [
+    path(
+        "studies/<slug:slug>/leaderboard/",
+        LeaderboardView.as_view(),
+        name="leaderboard",
+    )
+]
