@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.utils import timezone
 
 from evalhub.studies.models import Media, Sample, Study, Submission, User, one_of
@@ -75,6 +75,21 @@ class ReferenceStatistics(models.Model):
         ]
 
 
+class Weights(models.Model):
+    """Weights that some worker of this site has, by the hash of their tensors: what a new run may pin and count on."""
+
+    name = models.CharField(max_length=80, unique=True)
+    sha256 = models.CharField(max_length=64, help_text="Of the tensors, whichever file they came from.")
+    # Renewed by every pull, import and verify; scores that waited since before it are taken up again.
+    available_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "weights"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Run(models.Model):
     """One pass over a submission for a set of metrics, with its protocols, reference and sample list pinned."""
 
@@ -85,6 +100,8 @@ class Run(models.Model):
     reference = models.ForeignKey(Reference, models.PROTECT, null=True, blank=True, related_name="+")
     state = models.CharField(max_length=12, choices=RunState, default=RunState.WAITING)
     samples = models.PositiveIntegerField(default=0)
+    automatic = models.BooleanField(default=False, help_text="Started by the submission's completion.")
+    stage = models.CharField(max_length=200, blank=True, help_text="What the merge is doing now.")
     error = models.TextField(blank=True)
     # The merge is claimed like a shard: its token fences off a worker that was believed dead.
     merge_token = models.PositiveIntegerField(default=0)
@@ -97,7 +114,14 @@ class Run(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
-        constraints: ClassVar = [one_of("state", RunState, "run_state_known")]
+        constraints: ClassVar = [
+            one_of("state", RunState, "run_state_known"),
+            models.UniqueConstraint(fields=["submission"], condition=Q(automatic=True), name="run_automatic_once"),
+            models.CheckConstraint(
+                condition=~Q(state__in=["done", "failed", "cancelled"]) | Q(finished_at__isnull=False),
+                name="run_finished_when_it_says_so",
+            ),
+        ]
         # The sweep looks for runs that still owe something.
         indexes: ClassVar = [
             models.Index(
@@ -121,13 +145,18 @@ class Shard(models.Model):
     worker = models.CharField(max_length=120, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     samples_done = models.PositiveIntegerField(default=0)
+    stage = models.CharField(max_length=200, blank=True, help_text="What its worker is doing now.")
     block = models.CharField(max_length=300, blank=True, help_text="Its feature block in storage.")
-    error = models.TextField(blank=True)
+    error = models.TextField(blank=True, help_text="The last attempt's that failed.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["index"]
+        # The sweep looks for leases that ran out and shards that nobody was told of.
+        indexes: ClassVar = [
+            models.Index(fields=["state"], condition=Q(state__in=["waiting", "leased"]), name="shard_unfinished")
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["run", "index"], name="shard_index_once_per_run"),
             one_of("state", ShardState, "shard_state_known"),
@@ -142,12 +171,24 @@ class FeatureBlock(models.Model):
     """An index row of the feature cache: which media's features, under which fingerprint, lie in which block and row."""
 
     media = models.ForeignKey(Media, models.CASCADE, related_name="+")
+    beside = models.CharField(
+        max_length=64, blank=True, help_text="The SHA-256 of what else went in: a paired reference, a caption."
+    )
     fingerprint = models.CharField(max_length=64)
     path = models.CharField(max_length=300)
     row = models.PositiveIntegerField()
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["media", "fingerprint"], name="features_once")]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["media", "fingerprint", "beside"], name="features_once")]
+
+
+class ScoreQuerySet(models.QuerySet["Score"]):
+    def current(self) -> "ScoreQuerySet":
+        """Each submission's newest score of each metric; one with a value goes before one without."""
+        without_value = Case(When(state=ScoreState.DONE, then=0), default=1)
+        return self.order_by("run__submission", "metric", without_value, "-created_at", "-id").distinct(
+            "run__submission", "metric"
+        )
 
 
 class Score(models.Model):
@@ -165,8 +206,12 @@ class Score(models.Model):
     protocol = models.JSONField(default=dict)
     warnings = models.JSONField(default=list)
     note = models.TextField(blank=True, help_text="Why there is no value, and what to do.")
+    missing_weights = ArrayField(models.CharField(max_length=80), default=list, blank=True)
+    retried_in = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="+")
     efficiency = models.JSONField(default=dict, help_text="Seconds by stage, images per second, peak memory, device.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = ScoreQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [
