@@ -17,11 +17,6 @@ from evalhub.studies.access import Actor, get_study, role_in
 from evalhub.studies.models import Study
 from raters.models import Fit, FitState
 
-SORTS = [
-    ("rating", "Elo", "What people say, with its 95 % interval"),
-    ("comparisons", "Votes", "Comparisons the contestant was in"),
-]
-
 
 @require_GET
 def study_page(request: HttpRequest, slug: str) -> HttpResponse:
