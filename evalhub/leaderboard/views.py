@@ -5,11 +5,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.core.serializers.json import DjangoJSONEncoder
+from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_GET
+from rest_framework.utils.encoders import JSONEncoder
 
 from evalhub.leaderboard import charts, downloads
 from evalhub.leaderboard.tables import Leaderboard, leaderboard
@@ -19,6 +20,7 @@ from raters.models import Fit, FitState
 
 
 @require_GET
+@login_required
 def study_page(request: HttpRequest, slug: str) -> HttpResponse:
     """A study's leaderboard: `?criterion=`, `?sort=` and `?fit=` make every state of it a link."""
     actor = Actor.of(request)
@@ -43,6 +45,7 @@ def study_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
+@login_required
 def download(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
     """The same leaderboard as `csv` or `json`, or its picture as `svg` or `png`."""
     study = get_study(Actor.of(request), slug, "see")
@@ -60,7 +63,7 @@ def _rendered(board: Leaderboard, kind: str) -> tuple[str | bytes, str]:
     if kind == "csv":
         return downloads.as_csv(board), "text/csv; charset=utf-8"
     if kind == "json":
-        return json.dumps(downloads.as_data(board), cls=DjangoJSONEncoder, indent=2), "application/json"
+        return json.dumps(downloads.as_data(board), cls=JSONEncoder, indent=2), "application/json"
     chart = charts.ratings_chart(board)
     if chart is None:
         raise Http404
