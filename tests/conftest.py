@@ -50,6 +50,8 @@ def set_django_up() -> None:
     # Pages are tested without collecting their files first; the whole system under tests/browser does collect them.
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.STATIC_ROOT.mkdir()
+    # A good password hash is slow on purpose, and tests make hundreds of users.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     django.setup()
 
 
