@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
@@ -34,6 +35,10 @@ app.conf.update(
     worker_hijack_root_logger=False,
     task_routes={"metrics.score_shard": {"queue": "gpu"}, "metrics.merge_run": {"queue": "gpu"}},
 )
+app.conf.beat_schedule = {
+    name: {"task": name, "schedule": settings.SWEEP_SECONDS, "options": {"expires": settings.SWEEP_SECONDS}}
+    for name in ("metrics.sweep", "raters.sweep")
+}
 app.autodiscover_tasks(["evalhub.studies", "raters", "metrics"])
 
 

@@ -35,7 +35,7 @@ class ScoreState(models.TextChoices):
 
 
 class Reference(models.Model):
-    """The real images that FID and KID compare with: a named, ordered list of media; by default the prompts' references."""
+    """The real images that FID and KID compare with: a named, ordered list of media that never changes."""
 
     study = models.ForeignKey(Study, models.CASCADE, related_name="references")
     name = models.CharField(max_length=120)
@@ -58,6 +58,9 @@ class ReferenceImage(models.Model):
         ordering: ClassVar = ["position"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["reference", "position"], name="reference_order")]
 
+    def __str__(self) -> str:
+        return f"{self.position} of {self.reference}"
+
 
 class ReferenceStatistics(models.Model):
     """Cached statistics of a reference under one extractor's fingerprint; the numbers lie in storage as safetensors."""
@@ -74,12 +77,18 @@ class ReferenceStatistics(models.Model):
             models.UniqueConstraint(fields=["reference", "fingerprint"], name="reference_statistics_once")
         ]
 
+    def __str__(self) -> str:
+        return f"{self.reference} under {self.fingerprint[:12]}"
+
 
 class Weights(models.Model):
     """Weights that some worker of this site has, by the hash of their tensors: what a new run may pin and count on."""
 
     name = models.CharField(max_length=80, unique=True)
     sha256 = models.CharField(max_length=64, help_text="Of the tensors, whichever file they came from.")
+    model = models.CharField(
+        max_length=40, blank=True, help_text="The architecture, where a checkpoint does not say it."
+    )
     # Renewed by every pull, import and verify; scores that waited since before it are taken up again.
     available_at = models.DateTimeField(default=timezone.now)
 
@@ -88,6 +97,16 @@ class Weights(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def with_everything(self) -> "RunQuerySet":
+        """All that a page about runs shows, in a fixed number of queries."""
+        shards = Shard.objects.defer("sample_ids").order_by("index")
+        scores = Score.objects.order_by("id")
+        return self.select_related("submission__checkpoint__study", "reference", "created_by").prefetch_related(
+            models.Prefetch("shards", shards), models.Prefetch("scores", scores)
+        )
 
 
 class Run(models.Model):
@@ -112,6 +131,8 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    objects = RunQuerySet.as_manager()
+
     class Meta:
         ordering: ClassVar = ["-created_at"]
         constraints: ClassVar = [
@@ -134,7 +155,7 @@ class Run(models.Model):
 
 
 class Shard(models.Model):
-    """A run's unit of work: some of its samples, in sample order. Finishing one needs the token its claim handed out."""
+    """A run's unit of work: some of its samples, in order. Finishing one needs the token that its claim handed out."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="shards")
     index = models.PositiveIntegerField()
@@ -166,9 +187,12 @@ class Shard(models.Model):
             models.CheckConstraint(condition=~Q(state=ShardState.DONE) | ~Q(block=""), name="shard_done_has_block"),
         ]
 
+    def __str__(self) -> str:
+        return f"part {self.index + 1} of run {self.run_id}"
+
 
 class FeatureBlock(models.Model):
-    """An index row of the feature cache: which media's features, under which fingerprint, lie in which block and row."""
+    """An index row of the feature cache: in which block and row a medium's features of one fingerprint lie."""
 
     media = models.ForeignKey(Media, models.CASCADE, related_name="+")
     beside = models.CharField(
@@ -179,7 +203,12 @@ class FeatureBlock(models.Model):
     row = models.PositiveIntegerField()
 
     class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["media", "fingerprint", "beside"], name="features_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["media", "fingerprint", "beside"], name="features_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path} row {self.row}"
 
 
 class ScoreQuerySet(models.QuerySet["Score"]):
@@ -223,6 +252,9 @@ class Score(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.metric} of run {self.run_id}"
+
 
 class SampleScore(models.Model):
     """One sample's value of a per-sample metric: what "worst regressions" are sorted by."""
@@ -233,3 +265,6 @@ class SampleScore(models.Model):
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["score", "sample"], name="sample_score_once")]
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} for sample {self.sample_id}"
