@@ -1,0 +1,30 @@
+"""Ranking from paired comparisons: Davidson and Bradley–Terry fits, their intervals, and the choice of the next pair.
+
+Pure numpy and scipy: it works on plain columns and files, inside the site and without it. See docs/ranking.md.
+"""
+
+from raters.ranking.errors import MalformedVotes, RankingError, UnknownContestant, UnknownOption, UnknownOutcome
+from raters.ranking.pairing import Draw, draw_pair, pair_probabilities
+from raters.ranking.ranking import METHOD, VERSION, rank
+from raters.ranking.result import Difference, Effect, Ranking, Row
+from raters.ranking.votes import OUTCOMES, Votes
+
+__all__ = [
+    "METHOD",
+    "OUTCOMES",
+    "VERSION",
+    "Difference",
+    "Draw",
+    "Effect",
+    "MalformedVotes",
+    "Ranking",
+    "RankingError",
+    "Row",
+    "UnknownContestant",
+    "UnknownOption",
+    "UnknownOutcome",
+    "Votes",
+    "draw_pair",
+    "pair_probabilities",
+    "rank",
+]

@@ -1,0 +1,158 @@
+"""How sure: sandwich covariances, clustered and small-sample corrected, and rank intervals that hold for all at once.
+
+Sources: White 1980 (HC0); Liang & Zeger 1986 (clusters); Cameron, Gelbach & Miller 2011 (two ways); Mogstad, Romano,
+Shaikh & Wilhelm 2023 (ranks from differences).
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.special import ndtri, stdtrit
+
+from raters.ranking.fit import Estimate
+from raters.ranking.likelihood import Cells
+from raters.ranking.votes import Codes, Floats
+
+LEVEL = 0.95
+DENSE = 10_000_000  # sums of scores by cluster are kept as a dense matrix up to this many numbers (80 MB)
+
+
+def model_covariance(estimate: Estimate) -> Floats:
+    """(P, P) inverse information, phantom votes included: the Laplace approximation."""
+    inverse = np.linalg.inv(estimate.information)
+    return (inverse + inverse.T) / 2
+
+
+def sandwich(estimate: Estimate, clusters: Mapping[str, Codes], correction: bool) -> Floats:
+    """(P, P) robust covariance A⁻¹BA⁻¹ of the parameters.
+
+    Args:
+        clusters: none (every vote on its own: HC0), one, or two columns of codes 0 … G−1, one entry per vote. Two give
+            V₁ + V₂ − V₁₂, with negative eigenvalues set to 0.
+        correction: whether each term is multiplied by its G / (G − 1).
+    """
+    columns = list(clusters.values())
+    if not columns:
+        meat = summed_squares(estimate, np.arange(len(estimate.cells.answer)), correction=False)
+    else:
+        meat = sum((summed_squares(estimate, column, correction) for column in columns), np.zeros(()))
+    if len(columns) == 2:
+        both = columns[0] * (int(columns[1].max()) + 1) + columns[1]
+        meat = meat - summed_squares(estimate, compress(both), correction)
+    bread = model_covariance(estimate)
+    covariance = bread @ meat @ bread
+    return positive_part(covariance) if len(columns) == 2 else (covariance + covariance.T) / 2
+
+
+def summed_squares(estimate: Estimate, cluster: Codes, correction: bool) -> Floats:
+    """(P, P) Σ over clusters of outer(g, g), g the cluster's sum of scores; times G / (G − 1) if corrected.
+
+    Votes alone in their cluster are summed by cell, without ever forming their scores.
+    """
+    cells, slopes = estimate.cells, estimate.derivatives
+    sizes = np.bincount(cluster)
+    alone = sizes[cluster] == 1
+    singles = np.bincount(
+        cells.answer[alone] * len(cells.first) + cells.of_vote[alone], minlength=cells.counts.size
+    ).reshape(cells.counts.shape)
+    tie = slopes.tie_slope
+    total = cells.quadratic(
+        (singles * slopes.slope**2).sum(axis=0),
+        None if tie is None else (singles * slopes.slope * tie).sum(axis=0),
+        None if tie is None else (singles * tie**2).sum(axis=0),
+    )
+    if not alone.all():
+        total = total + _squares_of_sums(estimate, np.flatnonzero(~alone), compress(cluster[~alone]))
+    groups = int(np.count_nonzero(sizes))
+    return total * (groups / (groups - 1)) if correction and groups > 1 else total
+
+
+def _squares_of_sums(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats:
+    cells, slopes = estimate.cells, estimate.derivatives
+    cell, answer = cells.of_vote[votes], cells.answer[votes]
+    slope = slopes.slope[answer, cell]
+    entries = [(cells.first[cell], slope), (cells.second[cell], -slope)]
+    if cells.position:
+        entries.append((np.full_like(cell, cells.contestants), slope))
+    if slopes.tie_slope is not None:
+        last = len(estimate.parameters) - 1
+        entries.append((np.full_like(cell, last), slopes.tie_slope[answer, cell]))
+    shape = (int(cluster.max()) + 1, len(estimate.parameters))
+    if shape[0] * shape[1] <= DENSE:
+        flat = np.zeros(shape[0] * shape[1])
+        for column, value in entries:
+            flat += np.bincount(cluster * shape[1] + column, value, len(flat))
+        scores = flat.reshape(shape)
+        return np.asarray(scores.T @ scores)
+    columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
+    sparse = coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
+    return np.asarray((sparse.T @ sparse).toarray())
+
+
+def compress(codes: Codes) -> Codes:
+    """The same groups numbered 0 … G−1 without gaps."""
+    if len(codes) and codes.max() < 4 * len(codes):
+        present = np.bincount(codes) > 0
+        return np.asarray((np.cumsum(present) - 1)[codes], dtype=np.int64)
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+
+
+def distinct_clusters(cells: Cells, cluster: Codes) -> Codes:
+    """(K,) how many clusters have a vote on each contestant."""
+    groups = int(cluster.max()) + 1 if len(cluster) else 1
+    sides = (cells.first[cells.of_vote], cells.second[cells.of_vote])
+    if cells.contestants * groups <= 10 * DENSE:
+        seen = np.zeros(cells.contestants * groups, dtype=bool)
+        for side in sides:
+            seen[side * groups + cluster] = True
+        return np.asarray(seen.reshape(cells.contestants, groups).sum(axis=1), dtype=np.int64)
+    pairs = np.unique(np.concatenate([side * groups + cluster for side in sides]))
+    return np.bincount(pairs // groups, minlength=cells.contestants)
+
+
+def positive_part(matrix: Floats) -> Floats:
+    """The nearest positive semi-definite matrix: symmetric, eigenvalues below 0 set to 0."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray((vectors * np.maximum(values, 0)) @ vectors.T)
+
+
+def quantile(degrees_of_freedom: float) -> float:
+    """The two-sided 95 % quantile of Student's t; of the normal distribution at infinity."""
+    upper = (1 + LEVEL) / 2
+    return float(ndtri(upper) if np.isinf(degrees_of_freedom) else stdtrit(degrees_of_freedom, upper))
+
+
+def simultaneous_quantile(covariance: Floats, degrees_of_freedom: float, seed: int) -> float:
+    """The 95 % quantile of the largest |t| over all pairwise differences of (m,) estimates, by simulation.
+
+    The symmetric square root of the covariance makes the draws, and so the answer, independent of rounding. The answer
+    is never below the quantile for a single difference.
+    """
+    m = len(covariance)
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    variances = np.diag(covariance)
+    spread = np.sqrt(np.maximum(variances[:, None] + variances[None, :] - 2 * covariance, 0))
+    precision = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+    random = np.random.default_rng(seed)
+    draws = int(np.clip(1e8 / m**2, 2_000, 20_000))
+    sample = random.standard_normal((draws, m)) @ root
+    if np.isfinite(degrees_of_freedom):
+        sample /= np.sqrt(random.chisquare(degrees_of_freedom, (draws, 1)) / degrees_of_freedom)
+    largest = np.zeros(draws)
+    for i in range(m - 1):
+        gaps = np.abs(sample[:, i + 1 :] - sample[:, [i]]) * precision[i, i + 1 :]
+        np.maximum(largest, gaps.max(axis=1), out=largest)
+    return max(float(np.quantile(largest, LEVEL)), quantile(degrees_of_freedom))
+
+
+def rank_intervals(strengths: Floats, covariance: Floats, degrees_of_freedom: float, seed: int) -> tuple[Codes, Codes]:
+    """(m,) best and worst rank of each that the simultaneous 95 % comparison of all pairs leaves open."""
+    variances = np.diag(covariance)
+    spread = np.sqrt(np.maximum(variances[:, None] + variances[None, :] - 2 * covariance, 0))
+    critical = simultaneous_quantile(covariance, degrees_of_freedom, seed)
+    gap = strengths[None, :] - strengths[:, None]
+    surely_better = (gap > critical * spread).sum(axis=1)
+    surely_worse = (-gap > critical * spread).sum(axis=1)
+    return 1 + surely_better, len(strengths) - surely_worse

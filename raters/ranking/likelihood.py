@@ -1,0 +1,139 @@
+"""The two likelihoods, Davidson and Bradley–Terry with half-win ties, on votes tallied by ordered pair.
+
+With a on the left, b on the right and u = λ_a − λ_b + δ (δ the position effect, in natural-log units):
+
+    Davidson       (left, right, tie) ∝ (e^{u/2}, e^{−u/2}, e^η), ν = e^η
+    Bradley–Terry  P(left) = 1 / (1 + e^{−u}); a tie is half a win for each side
+
+Sources: Bradley & Terry 1952; Davidson 1970; Davidson & Beaver 1977 for the order effect.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raters.ranking.votes import BOTH_BAD, TIE, Codes, Floats, Votes
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Votes tallied by ordered pair of contestants.
+
+    Args:
+        first, second: (C,) contestant on the left and on the right.
+        counts: (3, C) votes for left, for right, and ties (both bad among them).
+        contestants: K.
+        position: whether the model has a position effect.
+        of_vote: (n,) the cell of each vote.
+        answer: (n,) 0, 1 or 2: the row of `counts` that the vote went to.
+    """
+
+    first: Codes
+    second: Codes
+    counts: Floats
+    contestants: int
+    position: bool
+    of_vote: Codes
+    answer: Codes
+
+    @classmethod
+    def tally(cls, votes: Votes, contestants: int, *, position: bool) -> "Cells":
+        key = votes.left * contestants + votes.right
+        answer = np.where(votes.outcome == BOTH_BAD, TIE, votes.outcome)
+        full = np.bincount(key * 3 + answer, minlength=3 * contestants**2).reshape(-1, 3)
+        used = np.flatnonzero(full.any(axis=1))
+        place = np.zeros(contestants**2, dtype=np.int64)
+        place[used] = np.arange(len(used))
+        return cls(
+            first=used // contestants,
+            second=used % contestants,
+            counts=full[used].T.astype(np.float64),
+            contestants=contestants,
+            position=position,
+            of_vote=place[key],
+            answer=answer,
+        )
+
+    def predictor(self, parameters: Floats) -> Floats:
+        """u of each cell, (C,), from (λ_1 … λ_K, δ if any, η if any)."""
+        u: Floats = parameters[self.first] - parameters[self.second]
+        return u + parameters[self.contestants] if self.position else u
+
+    def gradient(self, slope: Floats, tie_slope: Floats | None) -> Floats:
+        """Σ over cells of slope · ∂u/∂parameters; `tie_slope` is the sum for η."""
+        k = self.contestants
+        strengths = np.bincount(self.first, slope, k) - np.bincount(self.second, slope, k)
+        tail = [slope.sum()] if self.position else []
+        tail += [] if tie_slope is None else [tie_slope.sum()]
+        return np.concatenate([strengths, tail])
+
+    def quadratic(self, uu: Floats, u_tie: Floats | None, tie_tie: Floats | None) -> Floats:
+        """Σ over cells of weight · outer(∂/∂parameters), (P, P): an information matrix or a sum of squared scores."""
+        k = self.contestants
+        pairs = np.bincount(self.first * k + self.second, uu, k * k).reshape(k, k)
+        strengths = np.diag(pairs.sum(axis=0) + pairs.sum(axis=1)) - pairs - pairs.T
+        edges = [self.gradient(uu, u_tie)[: k + 1]] if self.position else []
+        if u_tie is not None and tie_tie is not None:
+            edges.append(self.gradient(u_tie, tie_tie))
+        whole = np.zeros((k + len(edges),) * 2)
+        whole[:k, :k] = strengths
+        for offset, edge in enumerate(edges):
+            whole[k + offset, : len(edge)] = edge
+            whole[: len(edge), k + offset] = edge
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """Log-likelihood and its derivatives per vote, by cell.
+
+    Args:
+        value: the log-likelihood of all votes, in nats.
+        slope, tie_slope: (3, C) ∂log p/∂u and ∂log p/∂η of each answer (tie_slope None without η).
+        curvature: (C,) information of one vote about u; `cross` about u and η, `tie_curvature` about η.
+    """
+
+    value: float
+    slope: Floats
+    curvature: Floats
+    tie_slope: Floats | None = None
+    cross: Floats | None = None
+    tie_curvature: Floats | None = None
+
+
+def bradley_terry(counts: Floats, u: Floats) -> Derivatives:
+    """Bradley–Terry with half-win ties: `counts` (3, C), `u` (C,)."""
+    log_left, log_right = -np.logaddexp(0.0, -u), -np.logaddexp(0.0, u)
+    left, right, ties = counts
+    p = np.exp(log_left)
+    return Derivatives(
+        value=float((left + ties / 2) @ log_left + (right + ties / 2) @ log_right),
+        slope=np.stack([1 - p, -p, 0.5 - p]),
+        curvature=p * np.exp(log_right),
+    )
+
+
+def davidson(counts: Floats, u: Floats, eta: float) -> Derivatives:
+    """Davidson's ties: `counts` (3, C), `u` (C,), eta = ln ν."""
+    z = u / 2
+    log_total = np.logaddexp(np.logaddexp(z, -z), eta)
+    left, right, tie = np.exp(z - log_total), np.exp(-z - log_total), np.exp(eta - log_total)
+    s = left - right
+    return Derivatives(
+        value=float(counts[0] @ (z - log_total) + counts[1] @ (-z - log_total) + counts[2] @ (eta - log_total)),
+        slope=np.stack([1 - s, -1 - s, -s]) / 2,
+        curvature=(left + right - s * s) / 4,
+        tie_slope=np.stack([-tie, -tie, 1 - tie]),
+        cross=-s * tie / 2,
+        tie_curvature=tie * (1 - tie),
+    )
+
+
+def outcome_probabilities(u: NDArray[np.float64], tie: float) -> Floats:
+    """(3, …) probabilities of left, right and tie at predictor u with Davidson's ν = `tie` (0: no ties)."""
+    z = np.abs(u) / 2
+    stronger, weaker, level = np.ones_like(z), np.exp(-2 * z), tie * np.exp(-z)
+    total = stronger + weaker + level
+    left = np.where(u >= 0, stronger, weaker)
+    return np.stack([left, stronger + weaker - left, level]) / total

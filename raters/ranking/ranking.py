@@ -1,0 +1,273 @@
+"""From votes to a frozen ranking: the one verb, `rank`."""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raters.ranking.certainty import Certainty, find_certainty, usable_clusters
+from raters.ranking.connections import connect, position_is_identified
+from raters.ranking.errors import MalformedVotes, UnknownContestant, UnknownOption
+from raters.ranking.fit import TOLERANCE, Estimate, Model, Objective, maximise
+from raters.ranking.intervals import LEVEL, quantile, rank_intervals
+from raters.ranking.likelihood import Cells
+from raters.ranking.notices import laplace_notice, position_notices, standing_notices, vote_notices
+from raters.ranking.result import Effect, Ranking, Row, Settings
+from raters.ranking.votes import RIGHT, Codes, Floats, Tally, Votes
+
+METHOD = "davidson+position"  # what `rank` does by default
+VERSION = "1"  # raised whenever the same votes and settings would give other numbers
+
+Correction = Literal["none", "small"]
+Scale = Literal["elo", "log"]
+
+ELO = float(400 / np.log(10))
+ORIGIN = 1500.0
+CLUSTERS = ("rater", "prompt")
+
+
+def rank(
+    votes: Votes,
+    names: Sequence[str],
+    *,
+    model: Model = "davidson",
+    position: bool = True,
+    phantom: float = 0.5,
+    cluster: Sequence[str] = CLUSTERS,
+    cluster_correction: Correction = "small",
+    anchor: str | None = None,
+    scale: Scale = "elo",
+    seed: int = 0,
+) -> Ranking:
+    """Ranks contestants by votes, with intervals.
+
+    Args:
+        names: what the codes in `votes` stand for, in order; unique.
+        model: "davidson" (ties have their own parameter) or "bradley-terry" (a tie is half a win each way). The two are
+            on different scales: decisive odds against expected score.
+        position: whether the left side may have an advantage.
+        phantom: wins and as many losses against an imaginary opponent given to everyone; 0 is pure maximum likelihood.
+        cluster: which of "rater" and "prompt" votes depend through; a column that the votes lack is passed over.
+        cluster_correction: "small" multiplies by G/(G−1), uses Student's t, and lets a Laplace interval stand in
+            where a contestant's votes are few; "none" is the plain sandwich.
+        anchor: the contestant fixed at 1500 (0 on the log scale); by default the mean of the ranked is.
+        seed: for the simulation behind the rank intervals.
+    Raises:
+        UnknownContestant, UnknownOption, MalformedVotes: see `raters.ranking.errors`.
+    """
+    names = tuple(names)
+    settings: Settings = {
+        "method": METHOD,
+        "version": VERSION,
+        "model": model,
+        "position": position,
+        "phantom": phantom,
+        "cluster": list(cluster),
+        "cluster_correction": cluster_correction,
+        "anchor": anchor,
+        "scale": scale,
+        "seed": seed,
+        "level": LEVEL,
+    }
+    _check_options(model, phantom, cluster, cluster_correction, scale)
+    _check_names(votes, names, anchor)
+    tally = Tally.of(votes, len(names))
+    connections = connect(votes, names)
+    members = np.flatnonzero(connections.linked if phantom else connections.ranked)
+    notices = vote_notices(votes)
+    estimate, fitted = _estimate(_among(votes, members, len(names)), len(members), model, position, phantom, notices)
+
+    rated = np.zeros(len(names), dtype=bool)
+    rated[members] = estimate is not None
+    ranked = connections.ranked & rated
+    notices += standing_notices(names, ranked, rated, tally)
+    certainty = None
+    if estimate is not None:
+        columns = {kind: column for kind in cluster if (column := getattr(fitted, kind)) is not None}
+        clusters, thin = usable_clusters(columns, cluster_correction == "small")
+        certainty = find_certainty(
+            estimate, ranked[members], tally.only(members), clusters, cluster_correction == "small"
+        )
+        notices += thin + laplace_notice([names[i] for i in members[certainty.laplace]])
+    origin = names.index(anchor) if anchor is not None and rated[names.index(anchor)] else None
+    if anchor is not None and origin is None and rated.any():
+        notices.append(
+            f"The anchor {anchor} has no comparable rating yet, so ratings are centred on their mean instead."
+        )
+    unit, zero = (ELO, ORIGIN) if scale == "elo" else (1.0, 0.0)
+    effect = certainty.position if certainty else Effect()
+    notices += position_notices(effect, votes)
+    strengths, covariance, model_only, laplace = _spread(certainty, members, len(names))
+    freedom = certainty.degrees_of_freedom if certainty else np.inf
+    rows = _rows(
+        names=names,
+        tally=tally,
+        ranks=_ranks(names, strengths, covariance, ranked, freedom, seed),
+        ratings=_ratings(strengths, covariance, origin) * unit + [[zero], [0]],
+        half_widths=np.where(laplace, quantile(np.inf), quantile(freedom)),
+        laplace=laplace,
+    )
+    return Ranking(
+        rows=rows,
+        position=effect.scaled(unit),
+        tie=certainty.tie if certainty and model == "davidson" else Effect(),
+        warnings=tuple(notices),
+        settings=settings,
+        clusters=certainty.clusters if certainty else {},
+        degrees_of_freedom=freedom,
+        votes=len(votes),
+        iterations=estimate.iterations if estimate else 0,
+        tolerance=TOLERANCE,
+        log_likelihood=estimate.log_likelihood if estimate else None,
+        unit=unit,
+        names=names,
+        strengths=strengths,
+        covariance=covariance,
+        model_covariance=model_only,
+    )
+
+
+def _among(votes: Votes, members: Codes, k: int) -> Votes:
+    """The votes between members, recoded 0 … len(members) − 1."""
+    if len(members) == k:
+        return votes
+    place = np.full(k, -1, dtype=np.int64)
+    place[members] = np.arange(len(members))
+    kept = votes.only((place[votes.left] >= 0) & (place[votes.right] >= 0))
+    return Votes(place[kept.left], place[kept.right], kept.outcome, kept.rater, kept.prompt)
+
+
+def _estimate(
+    votes: Votes, k: int, model: Model, position: bool, phantom: float, notices: list[str]
+) -> tuple[Estimate | None, Votes]:
+    """Fits what the votes can carry; adds a notice for whatever had to be left out. Returns the votes it used, too."""
+    if not len(votes):
+        return None, votes
+    tied = votes.outcome > RIGHT
+    if model == "davidson" and tied.all():
+        # With ν unbounded, ties say nothing of strengths: the phantom votes alone remain.
+        votes, position = votes.only(~tied), False
+        if not phantom:
+            return None, votes
+    ties = model == "davidson" and bool(tied.any()) and len(votes) > 0
+    if position:
+        cells = Cells.tally(votes, k, position=True)
+        if position_is_identified(cells.first, cells.second, k):
+            estimate = maximise(Objective(cells, ties, phantom))
+            if estimate.converged:
+                return estimate, votes
+            notices.append(
+                "The position effect has no finite estimate in these votes, so it was left out; use phantom votes."
+            )
+        else:
+            notices.append(
+                "The sides were never changed enough to tell a position effect from the contestants' strengths, so it "
+                "was left out; show each pair both ways round."
+            )
+    estimate = maximise(Objective(Cells.tally(votes, k, position=False), ties, phantom))
+    if estimate.converged:
+        return estimate, votes
+    notices.append("These votes have no finite maximum-likelihood ratings, so none is shown; use phantom votes.")
+    return None, votes
+
+
+def _spread(certainty: Certainty | None, members: Codes, k: int) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
+    """Strengths, covariance, model covariance and Laplace marks of all K contestants; nan where there is no rating."""
+    strengths, laplace = np.full(k, np.nan), np.zeros(k, dtype=bool)
+    covariance, model = np.full((2, k, k), np.nan)
+    if certainty:
+        strengths[members], laplace[members] = certainty.strengths, certainty.laplace
+        covariance[np.ix_(members, members)] = certainty.covariance
+        model[np.ix_(members, members)] = certainty.model
+    return strengths, covariance, model, laplace
+
+
+def _ratings(strengths: Floats, covariance: Floats, origin: int | None) -> Floats:
+    """(2, K) strengths and their standard errors, relative to the contestant at `origin` if any."""
+    variances = np.diag(covariance)
+    if origin is not None:
+        strengths = strengths - strengths[origin]
+        variances = variances + variances[origin] - 2 * covariance[origin]
+    return np.stack([strengths, np.sqrt(np.maximum(variances, 0))])
+
+
+def _ranks(
+    names: Sequence[str],
+    strengths: Floats,
+    covariance: Floats,
+    ranked: NDArray[np.bool_],
+    freedom: float,
+    seed: int,
+) -> Codes:
+    """(2, K) best and worst rank left open; 0 for the unranked.
+
+    The simulation takes the ranked by name, so that it does not depend on the order of contestants.
+    """
+    ranks = np.zeros((2, len(names)), dtype=np.int64)
+    order = sorted((name, i) for i, name in enumerate(names) if ranked[i])
+    chosen = np.array([i for _, i in order], dtype=np.int64)
+    if len(chosen):
+        ranks[:, chosen] = rank_intervals(strengths[chosen], covariance[np.ix_(chosen, chosen)], freedom, seed)
+    return ranks
+
+
+def _rows(
+    *,
+    names: Sequence[str],
+    tally: Tally,
+    ranks: Codes,
+    ratings: Floats,
+    half_widths: Floats,
+    laplace: NDArray[np.bool_],
+) -> tuple[Row, ...]:
+    rows = []
+    for i, name in enumerate(names):
+        rating, se = (float(number) for number in ratings[:, i])
+        half = float(half_widths[i]) * se
+        rated, ranked = bool(np.isfinite(rating)), bool(ranks[0, i])
+        rows.append(
+            Row(
+                name=name,
+                rating=rating if rated else None,
+                se=se if rated else None,
+                low=rating - half if rated else None,
+                high=rating + half if rated else None,
+                rank_low=int(ranks[0, i]) if ranked else None,
+                rank_high=int(ranks[1, i]) if ranked else None,
+                interval=("laplace" if laplace[i] else "sandwich") if rated else None,
+                comparisons=int(tally.comparisons[i]),
+                wins=int(tally.wins[i]),
+                losses=int(tally.losses[i]),
+                ties=int(tally.ties[i]),
+                both_bad=int(tally.both_bad[i]),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (row.rating is None, -(row.rating or 0.0), row.name)))
+
+
+def _check_options(model: str, phantom: float, cluster: Sequence[str], correction: str, scale: str) -> None:
+    if isinstance(cluster, str) or len(set(cluster)) != len(cluster):
+        raise UnknownOption(f"Clusters must be a list without repeats, got {cluster!r}.")
+    for what, value, offered in (
+        ("model", model, get_args(Model)),
+        ("cluster correction", correction, get_args(Correction)),
+        ("scale", scale, get_args(Scale)),
+        *(("cluster", kind, CLUSTERS) for kind in cluster),
+    ):
+        if value not in offered:
+            raise UnknownOption(f"The {what} must be one of {', '.join(offered)}, got {value!r}.")
+    if not (np.isfinite(phantom) and phantom >= 0):
+        raise UnknownOption(f"The phantom votes must be a number from 0 up, got {phantom}.")
+
+
+def _check_names(votes: Votes, names: tuple[str, ...], anchor: str | None) -> None:
+    if len(set(names)) != len(names):
+        raise MalformedVotes("Contestants' names must be unique, but two of them are the same; tell them apart.")
+    highest = max(int(side.max(initial=-1)) for side in (votes.left, votes.right))
+    if highest >= len(names):
+        raise UnknownContestant(
+            f"Contestant codes must be below the number of names, {len(names)}, got {highest}; name every contestant."
+        )
+    if anchor is not None and anchor not in names:
+        raise UnknownContestant(f"The anchor must be one of the contestants, got {anchor!r}.")

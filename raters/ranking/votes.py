@@ -1,0 +1,174 @@
+"""Votes as columns of integer codes: 10^8 votes fit in memory and are tallied in one pass."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from raters.ranking.errors import MalformedVotes, UnknownContestant, UnknownOutcome
+
+Codes = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+OUTCOMES = ("left", "right", "tie", "both_bad")
+LEFT, RIGHT, TIE, BOTH_BAD = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """One row per vote; every column has shape (n,).
+
+    Args:
+        left, right: codes of the contestants shown on each side, 0 ≤ code < number of names.
+        outcome: 0 left, 1 right, 2 tie, 3 both bad, in the order of `OUTCOMES`.
+        rater, prompt: non-negative codes of who voted and on what, or None where unknown.
+    Raises:
+        MalformedVotes: lengths differ, a code is negative, or a contestant meets itself.
+        UnknownOutcome: an outcome is not 0, 1, 2 or 3.
+    """
+
+    left: Codes
+    right: Codes
+    outcome: Codes
+    rater: Codes | None = None
+    prompt: Codes | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            column = getattr(self, field.name)
+            if column is not None:
+                object.__setattr__(self, field.name, _codes(field.name, column))
+        self._check()
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    @classmethod
+    def from_labels(
+        cls,
+        left: Sequence[Hashable],
+        right: Sequence[Hashable],
+        outcome: Sequence[str],
+        *,
+        rater: Sequence[Hashable] | None = None,
+        prompt: Sequence[Hashable] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> tuple[Self, tuple[str, ...]]:
+        """Codes columns of labels; returns the votes and the names that their codes stand for.
+
+        Args:
+            names: all contestants, those without a vote included; by default the labels seen, sorted.
+        Raises:
+            UnknownOutcome: an outcome is not one of `OUTCOMES`.
+            UnknownContestant: a label is not among `names`.
+        """
+        listed = tuple(sorted({str(label) for label in {*left, *right}})) if names is None else tuple(names)
+        contestants = {name: code for code, name in enumerate(listed)}
+        outcomes = {word: code for code, word in enumerate(OUTCOMES)}
+        if unknown := set(outcome) - set(outcomes):
+            raise UnknownOutcome(
+                f"An outcome must be one of {', '.join(OUTCOMES)}, got {min(map(str, unknown))!r}; mend it."
+            )
+        if strangers := {str(label) for label in {*left, *right}} - set(listed):
+            raise UnknownContestant(
+                f"Every contestant voted on must be among the {len(listed)} names given, "
+                f"got {min(strangers)!r}; add it to the names or drop its votes."
+            )
+        return cls(
+            left=_look_up(contestants, map(str, left), len(left)),
+            right=_look_up(contestants, map(str, right), len(right)),
+            outcome=_look_up(outcomes, outcome, len(outcome)),
+            rater=None if rater is None else _encode(rater),
+            prompt=None if prompt is None else _encode(prompt),
+        ), listed
+
+    def only(self, rows: NDArray[np.bool_] | Codes) -> "Votes":
+        """The votes of the given rows (a mask or positions)."""
+        return Votes(
+            left=self.left[rows],
+            right=self.right[rows],
+            outcome=self.outcome[rows],
+            rater=None if self.rater is None else self.rater[rows],
+            prompt=None if self.prompt is None else self.prompt[rows],
+        )
+
+    def pair_counts(self, contestants: int) -> Codes:
+        """How often each unordered pair was compared: symmetric (K, K), zero diagonal."""
+        ordered = np.bincount(self.left * contestants + self.right, minlength=contestants**2)
+        square = ordered.reshape(contestants, contestants)
+        return np.asarray(square + square.T, dtype=np.int64)
+
+    def _check(self) -> None:
+        n = len(self.left)
+        for field in fields(self):
+            column = getattr(self, field.name)
+            if column is not None and len(column) != n:
+                raise MalformedVotes(
+                    f"Every column must have one entry per vote, got {n} in left and {len(column)} in {field.name}."
+                )
+            if column is not None and field.name != "outcome" and n and column.min() < 0:
+                raise MalformedVotes(
+                    f"Codes start at 0, got {column.min()} in {field.name} at position {int(column.argmin())}."
+                )
+        wrong = (self.outcome < 0) | (self.outcome >= len(OUTCOMES))
+        if wrong.any():
+            at = int(wrong.argmax())
+            raise UnknownOutcome(
+                f"An outcome code must be 0 to 3 ({', '.join(OUTCOMES)}), got {self.outcome[at]} at position {at}."
+            )
+        same = self.left == self.right
+        if same.any():
+            raise MalformedVotes(
+                f"A comparison needs two different contestants, got the same one on both sides at position "
+                f"{int(same.argmax())}; drop that vote."
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """(K,) counts of each contestant's outcomes."""
+
+    wins: Codes
+    losses: Codes
+    ties: Codes
+    both_bad: Codes
+
+    @classmethod
+    def of(cls, votes: Votes, contestants: int) -> Self:
+        k = contestants
+        left = np.bincount(votes.outcome * k + votes.left, minlength=4 * k).reshape(4, k)
+        right = np.bincount(votes.outcome * k + votes.right, minlength=4 * k).reshape(4, k)
+        return cls(
+            wins=left[LEFT] + right[RIGHT],
+            losses=left[RIGHT] + right[LEFT],
+            ties=left[TIE] + right[TIE],
+            both_bad=left[BOTH_BAD] + right[BOTH_BAD],
+        )
+
+    def only(self, contestants: Codes) -> "Tally":
+        return Tally(*(getattr(self, field.name)[contestants] for field in fields(self)))
+
+    @property
+    def comparisons(self) -> Codes:
+        return np.asarray(self.wins + self.losses + self.ties + self.both_bad, dtype=np.int64)
+
+
+def _codes(name: str, column: ArrayLike) -> Codes:
+    array = np.asarray(column)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise MalformedVotes(
+            f"The column {name} must be one-dimensional integer codes, got {array.dtype} of shape {array.shape}; "
+            "use Votes.from_labels for words."
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _look_up(codes: dict[str, int], labels: Iterable[str], count: int) -> Codes:
+    return np.fromiter(map(codes.__getitem__, labels), dtype=np.int64, count=count)
+
+
+def _encode(labels: Sequence[Hashable]) -> Codes:
+    codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
+    return np.fromiter(map(codes.__getitem__, labels), dtype=np.int64, count=len(labels))
