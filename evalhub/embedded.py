@@ -86,6 +86,7 @@ class Postgres:
             stop_with=signal.SIGINT,
             stop_harder=signal.SIGQUIT,
             orphaned_with=signal.SIGINT,
+            outlives_others=True,
         )
 
     def ensure_database(self) -> None:
@@ -160,7 +161,7 @@ class Redis:
             f"bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\n"
             f'dir "{self.data}"\nappendonly yes\nsave ""\n'
         )
-        return Child("redis", [str(self.program), str(settings)], self.log)
+        return Child("redis", [str(self.program), str(settings)], self.log, outlives_others=True)
 
     def ping(self) -> None:
         """redis.exceptions.ConnectionError while the server does not answer."""

@@ -5,6 +5,7 @@ order. On Linux the kernel also signals a child when the supervisor dies without
 signal to the thread that started the child: start children from the main thread.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -82,10 +83,14 @@ class Child:
     stop_harder: signal.Signals = signal.SIGKILL
     orphaned_with: signal.Signals = signal.SIGTERM
     patience: float = 10.0
+    # A server that the others need is stopped after all of them.
+    outlives_others: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _asked: bool = field(default=False, init=False)
 
     def start(self) -> None:
         parent = os.getpid()
+        self._asked = False
 
         def before_exec() -> None:
             if self.account is not None:
@@ -135,33 +140,34 @@ class Child:
             return ""
 
     def ask_to_stop(self) -> None:
-        self._signal(self.stop_with)
+        """Ask once: some programs take a second request for a command to drop everything."""
+        if self.process is not None and not self._asked:
+            self.process.send_signal(self.stop_with)  # does nothing when it has ended
+            self._asked = True
 
     def stop(self) -> None:
         """Stop it and whatever it started. Returns when all of it is gone."""
         if self.process is None:
             return
-        for number, patience in ((self.stop_with, self.patience), (self.stop_harder, 5.0)):
-            if self.alive:
-                self._signal(number)
-                self._wait(patience)
-        # Its session outlives it when it was killed; what it started is ended with it.
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
+        self.ask_to_stop()
+        if not self._ends_within(self.patience):
+            self.process.send_signal(self.stop_harder)
+            self._ends_within(5.0)
+        self.end_session()
         self.process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(number)
-
-    def _wait(self, seconds: float) -> None:
+    def _ends_within(self, seconds: float) -> bool:
         assert self.process is not None
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
+            return True
+        return False
+
+    def end_session(self) -> None:
+        """Kill what is left of its session: what it had started outlives it when it was killed."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -170,6 +176,7 @@ class _Watch:
     started: float
     pause: float = 0.0
     due: float | None = None
+    deaths: int = 0
 
 
 @dataclass
@@ -199,6 +206,8 @@ class Supervisor:
             if watch.child.alive:
                 continue
             if watch.due is None:
+                watch.child.end_session()
+                watch.deaths += 1
                 watch.pause = 0.0 if now - watch.started > 60 else min(max(0.25, watch.pause * 2), self.longest_pause)
                 watch.due = now + watch.pause
                 self.say(f"{watch.child.name} {watch.child.ending()}; starting it again (log: {watch.child.log})")
@@ -206,7 +215,16 @@ class Supervisor:
                 watch.child.start()
                 watch.started, watch.due = now, None
 
+    def deaths(self, child: Child) -> int:
+        """How often the child has died by itself."""
+        return next(watch.deaths for watch in self._watches if watch.child is child)
+
     def stop(self) -> None:
-        for watch in reversed(self._watches):
-            watch.child.stop()
+        """Stop everything: first, at once, all that needs a server, then the servers."""
+        children = self.children[::-1]
+        for child in children:
+            if not child.outlives_others:
+                child.ask_to_stop()
+        for child in sorted(children, key=lambda child: child.outlives_others):
+            child.stop()
         self._watches.clear()
