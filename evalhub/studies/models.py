@@ -171,6 +171,9 @@ class Invite(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"invite {self.pk} ({self.role} of {self.study})"
+
 
 class Media(models.Model):
     """Bytes, addressed by their SHA-256 within one study, and what was read from the bytes themselves.
@@ -295,6 +298,12 @@ class Submission(models.Model):
         return self.state == SubmissionState.COMPLETE
 
 
+class ManifestEntryQuerySet(models.QuerySet["ManifestEntry"]):
+    def outstanding(self) -> "ManifestEntryQuerySet":
+        """Files that have not arrived, or have and did not do."""
+        return self.exclude(state=EntryState.RECEIVED)
+
+
 class ManifestEntry(models.Model):
     """One file that a submission promises, and how far it has come."""
 
@@ -307,6 +316,8 @@ class ManifestEntry(models.Model):
     state = models.CharField(max_length=12, choices=EntryState, default=EntryState.MISSING)
     problem = models.TextField(blank=True)
     media = models.ForeignKey(Media, models.PROTECT, null=True, blank=True, related_name="+")
+
+    objects = ManifestEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "manifest entries"
@@ -322,8 +333,15 @@ class ManifestEntry(models.Model):
             ),
             models.CheckConstraint(condition=Q(sha256__regex=r"^[0-9a-f]{64}$"), name="entry_sha256_is_hex"),
         ]
-        # The upload of one file finds its entries by the hash it was promised under.
-        indexes: ClassVar = [models.Index(fields=["submission", "sha256"], name="entry_by_hash")]
+        indexes: ClassVar = [
+            # The upload of one file finds its entries by the hash it was promised under.
+            models.Index(fields=["submission", "sha256"], name="entry_by_hash"),
+            # Each upload asks whether anything is still to come.
+            models.Index(fields=["submission"], condition=~Q(state=EntryState.RECEIVED), name="entry_outstanding"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.state})"
 
 
 class Sample(models.Model):

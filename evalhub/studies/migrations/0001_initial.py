@@ -639,6 +639,14 @@ class Migration(migrations.Migration):
             model_name="manifestentry",
             index=models.Index(fields=["submission", "sha256"], name="entry_by_hash"),
         ),
+        migrations.AddIndex(
+            model_name="manifestentry",
+            index=models.Index(
+                condition=models.Q(("state", "received"), _negated=True),
+                fields=["submission"],
+                name="entry_outstanding",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="manifestentry",
             constraint=models.UniqueConstraint(fields=("submission", "path"), name="entry_path_once_per_submission"),
