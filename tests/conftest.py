@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import pytest
 import redis
 
@@ -16,25 +17,31 @@ from evalhub import embedded
 from evalhub.supervisor import Child
 from tests.systems import SOURCE, System, running
 
-_home = pytest.StashKey[Path]()
-_servers = pytest.StashKey[list[Child]]()
-
 # Nothing here has to outlive a crash of the machine, so tests do not wait for the disk.
 IN_A_HURRY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "60"}
 
+home = Path(tempfile.mkdtemp(prefix="evalhub-tests-"))
+home.chmod(0o711)  # PostgreSQL, which is not root, has to pass through
+postgres, redis_server = embedded.Postgres(home, IN_A_HURRY), embedded.Redis(home)
+children: list[Child] = []
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Start the servers and point the settings at them, before pytest-django reads any setting."""
-    home = Path(tempfile.mkdtemp(prefix="evalhub-tests-"))
-    home.chmod(0o711)  # PostgreSQL, which is not root, has to pass through
-    config.stash[_home] = home
-    config.stash[_servers] = []
-    postgres, redis_server = embedded.Postgres(home, IN_A_HURRY), embedded.Redis(home)
-    config.add_cleanup(lambda: _stop(config, postgres))
-    for child, answers in ((postgres.prepare(), postgres.ensure_database), (redis_server.prepare(), redis_server.ping)):
+
+def start_servers() -> None:
+    for server, answers in ((postgres, postgres.ensure_database), (redis_server, redis_server.ping)):
+        child = server.prepare()
         child.start()
-        config.stash[_servers].append(child)
+        children.append(child)
         embedded.wait_until(answers, child)
+
+
+def stop_servers() -> None:
+    for child in reversed(children):
+        child.stop()
+    postgres.remove_sockets()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def set_django_up() -> None:
     os.environ.update(
         DATABASE_URL=postgres.url,
         REDIS_URL=redis_server.url,
@@ -44,17 +51,24 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     for name in ("DEBUG", "ALLOWED_HOSTS", "STORAGE_URL", "SITE_URL", "EVALHUB_WEIGHTS"):
         os.environ.pop(name, None)
-    # pytest-django sets Django up at the end of this hook if its settings have been touched by then.
     from django.conf import settings
 
-    assert settings.DATABASES["default"]["NAME"] == embedded.DATABASE
+    # Pages are tested without collecting their files first; the whole system under tests/browser does collect them.
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.STATIC_ROOT.mkdir()
+    # A good password hash is slow on purpose, and tests make hundreds of users.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    django.setup()
 
 
-def _stop(config: pytest.Config, postgres: embedded.Postgres) -> None:
-    for child in reversed(config.stash[_servers]):
-        child.stop()
-    postgres.remove_sockets()
-    shutil.rmtree(config.stash[_home], ignore_errors=True)
+# On import, not in a hook: the conftest files of the folders below import models, and pytest reads those of the folders
+# named on its command line before it calls any hook of this one.
+start_servers()
+set_django_up()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.add_cleanup(stop_servers)
 
 
 @pytest.fixture(scope="session")
