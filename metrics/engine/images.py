@@ -1,0 +1,81 @@
+"""The one decode: a file in, eight-bit RGB pixels out, under a policy that is part of every fingerprint.
+
+Policy, version 1. PNG, JPEG, WebP, AVIF, BMP and TIFF, recognised by their bytes and never by their names. EXIF
+rotation is applied. Transparency is laid over white. 16-bit greys keep their high byte, as Pillow does for 16-bit
+colour. CMYK becomes RGB by Pillow's plain conversion. ICC profiles are ignored, as every reference implementation of
+these metrics does. An animation, a floating-point picture, more than 2^26 pixels or a side over 16,384 is refused.
+"""
+
+from typing import Any, BinaryIO
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from metrics.engine.errors import UnreadableImage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "BMP", "TIFF")
+MAX_SIDE = 16_384
+MAX_PIXELS = 2**26
+BACKGROUND = (255, 255, 255)
+POLICY_VERSION = 1
+
+
+def decode_policy() -> dict[str, Any]:
+    """What changes a decoded pixel, for the fingerprint."""
+    return {"library": f"pillow-{PIL.__version__.split('.')[0]}", "policy": POLICY_VERSION}
+
+
+def decode_image(file: BinaryIO, *, name: str) -> NDArray[np.uint8]:
+    """Pixels of one still picture.
+
+    Args: file: open for reading, at its start. name: what to call it in an error.
+    Returns: (height, width, 3) uint8, sRGB assumed.
+    Raises: UnreadableImage with one sentence naming the file.
+    """
+    try:
+        with Image.open(file, formats=FORMATS) as picture:
+            _check_shape(picture, name)
+            picture.load()
+            return _to_rgb(picture, name)
+    except UnreadableImage:
+        raise
+    except Image.DecompressionBombError:
+        raise UnreadableImage(f"{name} claims more than {MAX_PIXELS:,} pixels; send a smaller picture.") from None
+    except UnidentifiedImageError:
+        kinds = ", ".join(FORMATS)
+        raise UnreadableImage(f"{name} is not a picture in a known format ({kinds}); send one of those.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError) as fault:
+        # Pillow's decoders report damage under all of these.
+        raise UnreadableImage(f"{name} is damaged or incomplete ({fault}); send the file again.") from None
+
+
+def _check_shape(picture: Image.Image, name: str) -> None:
+    width, height = picture.size
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise UnreadableImage(
+            f"{name} is {width:,} × {height:,} pixels; at most {MAX_PIXELS:,} pixels and {MAX_SIDE:,} on a side "
+            "are accepted."
+        )
+    # A phone's MPO is one JPEG photograph with a preview behind it.
+    frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+    if frames > 1:
+        raise UnreadableImage(
+            f"{name} holds {frames} frames where one still picture was expected; send a single frame."
+        )
+
+
+def _to_rgb(picture: Image.Image, name: str) -> NDArray[np.uint8]:
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I;16"):
+        high = (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(high[:, :, None], 3, axis=2)
+    if upright.mode in ("I", "F"):
+        raise UnreadableImage(
+            f"{name} has 32-bit pixels, whose range is not known; save it with 8 or 16 bits a channel."
+        )
+    if upright.has_transparency_data:
+        opaque = Image.new("RGBA", upright.size, (*BACKGROUND, 255))
+        upright = Image.alpha_composite(opaque, upright.convert("RGBA"))
+    return np.array(upright.convert("RGB"))

@@ -1,0 +1,148 @@
+"""A protocol: everything that changes a metric's number, hashed to a fingerprint per metric. Imports no torch.
+
+Two scores may stand in one column only if their fingerprints are equal. Devices, batch sizes and thread counts are
+recorded with
+a score but are not in its fingerprint: they move a value by less than the tolerances in docs/metrics.md.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from metrics.engine.catalogue import WEIGHTS
+from metrics.engine.errors import BadInput, Mismatch
+from metrics.engine.images import decode_policy
+from metrics.engine.registry import get_metric
+
+FID_RESIZES: Mapping[str, str] = MappingProxyType({"clean": "bicubic-antialias-clamp", "tf1": "tf1-bilinear"})
+"""The named protocols and how each brings an image to Inception's 299 × 299; all else is the same in both."""
+
+COLUMN_VERSIONS: Mapping[str, int] = MappingProxyType(
+    {"inception": 1, "lpips_alex": 1, "lpips_vgg": 1, "clip_image": 1, "clip_text": 1}
+)
+"""Raised when the code that makes a column changes its numbers, so that no cached row of the old code is used."""
+
+_WEIGHTS_OF = {
+    "inception": "inception-2015-12-05",
+    "lpips_alex": "lpips-alexnet",
+    "lpips_vgg": "lpips-vgg16",
+    "clip_image": "clip-vit-b-32",
+    "clip_text": "clip-vit-b-32",
+}
+
+
+def weights_of_column(column: str) -> str:
+    """The catalogue name of the weights that make `column`."""
+    return _WEIGHTS_OF[column]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The settings of one run.
+
+    Attributes:
+        name: the named protocol it was made from.
+        fid_resize: how an image reaches Inception's input size.
+        dtype: the networks' arithmetic.
+        decoder, decode_version: the image library with its major version, and the decode policy's version.
+        weights: catalogue name → SHA-256 of the tensors. A name that is absent has not been chosen yet (CLIP before its
+            import).
+        clip_model: open_clip's name of the CLIP architecture; empty while no checkpoint is chosen.
+        clip_prefix: put before every caption.
+    """
+
+    name: str
+    fid_resize: str
+    dtype: str
+    decoder: str
+    decode_version: int
+    weights: Mapping[str, str]
+    clip_model: str = ""
+    clip_prefix: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data that `from_dict` turns back into an equal protocol."""
+        return asdict(replace(self, weights=dict(self.weights)))
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Protocol":
+        """Raises: BadInput if `data` is not what `to_dict` gives."""
+        try:
+            return cls(**{**data, "weights": MappingProxyType(dict(data["weights"]))})
+        except (TypeError, KeyError, ValueError) as fault:
+            raise BadInput(f"This is not a stored protocol ({fault}); make one with protocol.named().") from None
+
+    def with_clip(self, *, tensors_sha256: str, clip_model: str) -> "Protocol":
+        """The same protocol with a CLIP checkpoint chosen."""
+        weights = MappingProxyType({**self.weights, "clip-vit-b-32": tensors_sha256})
+        return replace(self, weights=weights, clip_model=clip_model)
+
+    def column_facts(self, column: str) -> dict[str, Any]:
+        """What changes one row of `column`."""
+        facts: dict[str, Any] = {
+            "column": column,
+            "version": COLUMN_VERSIONS[column],
+            "dtype": self.dtype,
+            "weights": self.weights.get(weights_of_column(column), "not chosen"),
+        }
+        if column == "clip_text":
+            return facts | {"model": self.clip_model, "prefix": self.clip_prefix}
+        facts["decode"] = {"library": self.decoder, "policy": self.decode_version}
+        if column == "inception":
+            facts |= {"resize": self.fid_resize, "size": 299}
+        if column == "clip_image":
+            facts |= {"model": self.clip_model, "resize": "bicubic-antialias-round", "size": 224}
+        return facts
+
+    def column_fingerprint(self, column: str) -> str:
+        """SHA-256 of `column_facts`: two rows under one fingerprint and one key are the same row."""
+        return _sha256(self.column_facts(column))
+
+    def facts(self, metric: str) -> dict[str, Any]:
+        """What changes the value of `metric`, beside the samples and the reference."""
+        spec = get_metric(metric)
+        return {
+            "metric": spec.name,
+            "version": spec.version,
+            "columns": [self.column_facts(column) for column in spec.columns],
+        }
+
+    def fingerprint(self, metric: str) -> str:
+        """SHA-256 of `facts`, as canonical JSON."""
+        return _sha256(self.facts(metric))
+
+    def check_decoder(self) -> None:
+        """Raises: Mismatch if this machine decodes images otherwise than the protocol says."""
+        here = decode_policy()
+        if here != {"library": self.decoder, "policy": self.decode_version}:
+            raise Mismatch(
+                f"This protocol decodes with {self.decoder} (policy {self.decode_version}) and this machine has "
+                f"{here['library']} (policy {here['policy']}); install the former, or start a new run."
+            )
+
+
+def named(name: str = "clean") -> Protocol:
+    """The protocol `clean` or `tf1` with this machine's decoder and the catalogue's weights; CLIP not chosen yet.
+
+    Raises: BadInput for another name.
+    """
+    if name not in FID_RESIZES:
+        raise BadInput(f"There is no protocol called “{name}”; choose from {', '.join(FID_RESIZES)}.")
+    policy = decode_policy()
+    pinned = {spec.name: spec.tensors_sha256 for spec in WEIGHTS.values() if spec.tensors_sha256}
+    return Protocol(
+        name=name,
+        fid_resize=FID_RESIZES[name],
+        dtype="float32",
+        decoder=policy["library"],
+        decode_version=policy["policy"],
+        weights=MappingProxyType(pinned),
+    )
+
+
+def _sha256(facts: Mapping[str, Any]) -> str:
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
