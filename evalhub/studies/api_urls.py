@@ -1,4 +1,4 @@
-"""API version 1."""
+"""Addresses of the API that speak of studies and submissions; evalhub.urls puts them under /api/v1/."""
 
 from django.urls import URLPattern
 

@@ -1,0 +1,122 @@
+"""Look into one untrusted file, in a process of its own with little time and memory.
+
+Run as `python -I -S decode.py FILE PACKAGES SECONDS BYTES SIDE`: the file, the folder of Pillow, and the limits.
+Prints one JSON object: what the file is, or `{"problem": …}`, a phrase that follows the file's name in a sentence.
+Imports as little as it can, since it starts once for every file that arrives.
+"""
+
+import json
+import resource
+import sys
+
+# Pillow knows many formats; whoever sends a file chooses among these only.
+SIGNATURES = {
+    "png": lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
+    "jpeg": lambda head: head.startswith(b"\xff\xd8\xff"),
+    "webp": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
+    "avif": lambda head: head[4:8] == b"ftyp" and (b"avif" in head[8:64] or b"avis" in head[8:64]),
+    "tiff": lambda head: head[:4] in (b"II*\x00", b"MM\x00*"),
+}
+VIDEOS = {
+    "an MP4 or QuickTime video": lambda head: head[4:8] == b"ftyp" and head[8:12] not in (b"heic", b"heix", b"mif1"),
+    "a WebM or Matroska video": lambda head: head.startswith(b"\x1aE\xdf\xa3"),
+    "an AVI video": lambda head: head[:4] == b"RIFF" and head[8:12] == b"AVI ",
+}
+STRANGERS = {
+    "a Git LFS pointer instead of the file (run `git lfs pull`)": lambda head: head.startswith(
+        b"version https://git-lfs"
+    ),
+    "a GIF": lambda head: head.startswith((b"GIF87a", b"GIF89a")),
+    "a BMP": lambda head: head.startswith(b"BM"),
+    "a zip archive": lambda head: head.startswith(b"PK\x03\x04"),
+    "a gzip archive": lambda head: head.startswith(b"\x1f\x8b"),
+    "a PDF": lambda head: head.startswith(b"%PDF"),
+    "a HEIC picture": lambda head: head[4:8] == b"ftyp",
+    "a NumPy array": lambda head: head.startswith(b"\x93NUMPY"),
+    "an SVG drawing": lambda head: b"<svg" in head.lower(),
+    "an HTML page": lambda head: b"<html" in head.lower() or b"<!doctype html" in head.lower(),
+    "an XML file": lambda head: head.lstrip().startswith(b"<?xml"),
+}
+TAKEN = "PNG, JPEG, WebP, AVIF and TIFF are taken"
+ORIENTATION = 0x0112
+
+
+class Unfit(Exception):
+    """Why a file is not taken: a phrase that follows its name."""
+
+
+def sniff(head: bytes) -> str:
+    """The format that the first bytes announce; Unfit when it is not one that is taken."""
+    for name, matches in SIGNATURES.items():
+        if matches(head):
+            return name
+    if not head:
+        raise Unfit("is empty")
+    for name, matches in VIDEOS.items():
+        if matches(head):
+            raise Unfit(f"is {name}, and this study compares images: {TAKEN}")
+    for name, matches in STRANGERS.items():
+        if matches(head):
+            raise Unfit(f"is {name}: {TAKEN}")
+    raise Unfit(f"is not a picture that its first bytes would name: {TAKEN}")
+
+
+def read_image(path: str, form: str, side: int) -> dict[str, object]:
+    """Decode every pixel of a still picture.
+
+    Returns: its kind, format and its size as shown, that is after the turn that EXIF may ask for.
+    Raises: Unfit when it is larger than `side` on a side, moves, or does not decode to its end.
+    """
+    from PIL import AvifImagePlugin, Image
+
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    Image.MAX_IMAGE_PIXELS = None  # `side` is the limit, checked before a pixel is decoded
+    try:
+        with Image.open(path, formats=[form.upper()]) as image:
+            width, height = image.size
+            if max(width, height) > side:
+                raise Unfit(f"is {width}×{height} pixels; at most {side:,} on each side are taken")
+            # A JPEG with a second picture inside (MPO) is shown as its first.
+            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+                raise Unfit(f"holds {image.n_frames} pictures (an animation or pages); send one still picture")
+            image.load()
+            if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
+                width, height = height, width
+    except MemoryError:
+        raise Unfit("takes more memory to decode than the site allows") from None
+    except (Unfit, KeyboardInterrupt):
+        raise
+    except Exception as error:  # noqa: BLE001 - decoders meet hostile bytes with errors of every kind
+        raise Unfit(f"does not decode as {form.upper()} ({_reason(error)})") from None
+    return {"kind": "image", "format": form, "width": width, "height": height, "frames": 1}
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "cannot identify image file" in text:
+        return "its beginning is damaged or the rest is missing"
+    return text[:200] or type(error).__name__
+
+
+def limit(seconds: int, memory: int) -> None:
+    """Bind this process: processor time, address space, no file written, no core dumped, few files open."""
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    for name, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 32)):
+        resource.setrlimit(name, (most, most))
+
+
+def main(path: str, packages: str, seconds: str, memory: str, side: str) -> None:
+    limit(int(seconds), int(memory))
+    sys.path.append(packages)
+    try:
+        with open(path, "rb") as file:
+            form = sniff(file.read(512))
+        found = read_image(path, form, int(side))
+    except Unfit as reason:
+        found = {"problem": str(reason)}
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

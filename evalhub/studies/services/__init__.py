@@ -1,0 +1,61 @@
+"""Everything that changes a study, its members or its submissions: one keyword-only verb each."""
+
+from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile
+from evalhub.studies.services.media import NoRoom, store_media
+from evalhub.studies.services.members import (
+    accept_invite,
+    add_member,
+    change_role,
+    create_invite,
+    create_token,
+    create_user_by_invite,
+    find_invite,
+    remove_member,
+    revoke_invite,
+    revoke_token,
+)
+from evalhub.studies.services.studies import (
+    add_prompt,
+    change_study,
+    close_study,
+    create_study,
+    pause_study,
+    publish_study,
+)
+from evalhub.studies.services.submissions import (
+    BadFile,
+    Report,
+    complete_submission,
+    receive_file,
+    receive_manifest,
+    report,
+)
+
+__all__ = [
+    "BadFile",
+    "CheckpointFacts",
+    "ManifestFile",
+    "NoRoom",
+    "Report",
+    "accept_invite",
+    "add_member",
+    "add_prompt",
+    "change_role",
+    "change_study",
+    "close_study",
+    "complete_submission",
+    "create_invite",
+    "create_study",
+    "create_token",
+    "create_user_by_invite",
+    "find_invite",
+    "pause_study",
+    "publish_study",
+    "receive_file",
+    "receive_manifest",
+    "remove_member",
+    "report",
+    "revoke_invite",
+    "revoke_token",
+    "store_media",
+]

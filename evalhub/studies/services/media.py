@@ -1,0 +1,142 @@
+"""Files: from a stream to a checked file, and from there into storage, addressed by what they hold."""
+
+import errno
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
+
+from evalhub.problems import Refusal, TooLarge
+from evalhub.studies.inspection import Facts, Undecodable, inspect
+from evalhub.studies.models import Media, Study, media_path
+
+CHUNK = 2**20
+STALE_SECONDS = 3600.0
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Stream(Protocol):
+    """Whatever bytes can be read from: a request, an open file."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+class NoRoom(Refusal):
+    """The site's disk or bucket is full; nothing was kept of what was sent."""
+
+    status = 507
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that arrived whole: where it lies for now, its SHA-256 in hex and its size in bytes."""
+
+    path: Path
+    sha256: str
+    size: int
+
+
+@contextmanager
+def uploaded(stream: Stream, most: int) -> Iterator[Upload]:
+    """Write a stream to a file of its own in the upload folder, gone again when the block ends.
+
+    Reads at most one byte more than `most`, so a stream that is too long shows in the size.
+    Raises: NoRoom when the disk is full.
+    """
+    settings.UPLOAD_FOLDER.mkdir(parents=True, exist_ok=True)
+    with no_room_said(), tempfile.NamedTemporaryFile(dir=settings.UPLOAD_FOLDER, suffix=".part", delete=False) as file:
+        path = Path(file.name)
+        try:
+            digest, size = hashlib.sha256(), 0
+            while chunk := stream.read(min(CHUNK, most + 1 - size)):
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+            file.flush()
+            yield Upload(path, digest.hexdigest(), size)
+        finally:
+            path.unlink(missing_ok=True)  # storage may have moved it away
+
+
+@contextmanager
+def no_room_said() -> Iterator[None]:
+    """Say a full disk in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise NoRoom(
+            "The site has no room left for this file, so nothing of it was kept; "
+            "tell the operator, and send the same files again once there is room."
+        ) from error
+
+
+def sweep_uploads() -> None:
+    """Remove what a killed process left in the upload folder: files that nobody has written to for an hour."""
+    for path in settings.UPLOAD_FOLDER.glob("*.part"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
+        except FileNotFoundError:  # another process swept it first
+            continue
+
+
+def store_media(*, study: Study, path: Path) -> Media:
+    """Check one local file, keep a copy of it for the study, and return what is known of it.
+
+    Raises: Refusal, in a sentence that names the file, when it is not a picture the study can take; NoRoom.
+    """
+    if path.stat().st_size > settings.MAX_FILE_BYTES:
+        raise TooLarge(f"{path.name} is larger than the {settings.MAX_FILE_BYTES:,} bytes that are taken per file.")
+    with path.open("rb") as stream, uploaded(stream, settings.MAX_FILE_BYTES) as upload:
+        known = Media.objects.filter(study=study, sha256=upload.sha256).first()
+        if known is not None:
+            return known
+        try:
+            facts = inspect(upload.path)
+        except Undecodable as reason:
+            raise Refusal(f"{path.name} {reason}.") from None
+        return keep(study=study, upload=upload, facts=facts)
+
+
+def keep(*, study: Study, upload: Upload, facts: Facts) -> Media:
+    """Put a checked upload into storage and write its row; the file is whole before the row is there.
+
+    Two who keep the same bytes at once take turns, by a lock on the address.
+    """
+    address = media_path(study.pk, upload.sha256)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [address])
+        known = Media.objects.filter(study=study, sha256=upload.sha256).first()
+        if known is not None:
+            return known
+        _store(upload.path, address)
+        return Media.objects.create(study=study, sha256=upload.sha256, size=upload.size, **asdict(facts))
+
+
+def _store(path: Path, address: str) -> None:
+    # Without a row, whatever lies at the address was left by a process that was killed, perhaps in the middle.
+    if default_storage.exists(address):
+        default_storage.delete(address)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        default_storage.save(address, _Movable(file, name=str(path)))
+
+
+class _Movable(File):
+    """A file that a file system storage may rename into place, which leaves no half of a file behind when killed."""
+
+    def temporary_file_path(self) -> str:
+        return str(self.name)

@@ -1,0 +1,187 @@
+"""A study's life: made, filled with prompts, published, paused, closed."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from evalhub.celery import enqueue
+from evalhub.problems import Conflict, Refusal
+from evalhub.studies.models import (
+    Criterion,
+    LogEntry,
+    Media,
+    Membership,
+    Modality,
+    Prompt,
+    Role,
+    Study,
+    StudyState,
+    Submission,
+    SubmissionState,
+    User,
+)
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+DEFAULT_CRITERIA = [("quality", "Quality", "Which picture is better?")]
+# What an owner may change at any time, and what publishing freezes.
+CHANGEABLE = {"name", "description", "consent", "instructions", "works_without_javascript", "votes_per_rater"}
+FROZEN = {"presentation_edge"}
+
+
+@transaction.atomic
+def create_study(
+    *,
+    slug: str,
+    name: str,
+    actor: User,
+    modality: str = Modality.IMAGE,
+    criteria: Sequence[tuple[str, str, str]] = (),
+    **fields: Any,
+) -> Study:
+    """A draft whose owner is the actor.
+
+    Args:
+        slug: its name in addresses; lower-case letters, digits and hyphens, at most 64.
+        criteria: (key, name, question) of each question that raters answer; one about quality when empty.
+        fields: any other field of Study (description, consent, instructions, …).
+    Raises: Refusal for a name, slug or modality that does not do; Conflict when the slug is taken.
+    """
+    if not SLUG.fullmatch(slug):
+        raise Refusal(
+            f"A study's slug is 1 to 64 lower-case letters, digits and hyphens (“faces-4x”); got “{slug[:100]}”."
+        )
+    if not name.strip():
+        raise Refusal("A study needs a name.")
+    if modality != Modality.IMAGE:
+        raise Refusal(f"This site compares images so far; it cannot take a study of modality “{modality}” yet.")
+    try:
+        with transaction.atomic():
+            study = Study.objects.create(slug=slug, name=name.strip(), modality=modality, created_by=actor, **fields)
+    except IntegrityError:
+        raise Conflict(f"There is a study called “{slug}” already; choose another slug.") from None
+    for position, (key, label, question) in enumerate(criteria or DEFAULT_CRITERIA):
+        Criterion.objects.create(study=study, key=key, name=label, question=question, position=position)
+    Membership.objects.create(study=study, user=actor, role=Role.OWNER)
+    LogEntry.write(study=study, actor=actor, verb="created study", subject=study, slug=slug)
+    return study
+
+
+@transaction.atomic
+def add_prompt(
+    *,
+    study: Study,
+    key: str,
+    text: str = "",
+    tags: Sequence[str] = (),
+    reference: Media | None = None,
+    source: Media | None = None,
+    mask: Media | None = None,
+    actor: User | None = None,
+) -> Prompt:
+    """One more prompt at the end of a draft.
+
+    Raises: Conflict once the study is published or a submission is complete (it would lack this prompt), or when the
+        key is taken; Refusal for a key that no file could be named after.
+    """
+    if not key or key != key.strip() or len(key) > 200 or set("/\\\0\n\r") & set(key):
+        raise Refusal(f"A prompt's key is 1 to 200 characters without slashes or line breaks; got “{key[:200]}”.")
+    locked = _locked(study)
+    if locked.state != StudyState.DRAFT:
+        raise Conflict("This study is published, which froze its prompts; make a new study for other prompts.")
+    if Submission.objects.filter(checkpoint__study=study, state=SubmissionState.COMPLETE).exists():
+        raise Conflict(
+            "A submission to this study is complete and would lack the new prompt; make a new study for other prompts."
+        )
+    try:
+        with transaction.atomic():
+            prompt = Prompt.objects.create(
+                study=study,
+                key=key,
+                text=text,
+                tags=list(tags),
+                reference=reference,
+                source=source,
+                mask=mask,
+                position=Prompt.objects.filter(study=study).count(),
+            )
+    except IntegrityError:
+        raise Conflict(f"This study has a prompt “{key}” already; choose another key.") from None
+    LogEntry.write(study=study, actor=actor, verb="added prompt", subject=key)
+    return prompt
+
+
+@transaction.atomic
+def change_study(*, study: Study, actor: User, **changes: Any) -> Study:
+    """Change texts and rules of a study. A changed consent gets a new version, which raters are asked to agree to anew.
+
+    Raises: Conflict for what publishing has frozen.
+    """
+    locked = _locked(study)
+    if unknown := set(changes) - CHANGEABLE - FROZEN:
+        raise Refusal(f"These fields of a study cannot be changed: {', '.join(sorted(unknown))}.")
+    if locked.published_at and set(changes) & FROZEN:
+        raise Conflict("This study is published, which froze how its pictures are shown.")
+    changed = {name: value for name, value in changes.items() if getattr(locked, name) != value}
+    if not changed:
+        return locked
+    if "consent" in changed:
+        changed["consent_version"] = locked.consent_version + 1
+    before = {name: getattr(locked, name) for name in changed}
+    return _set(locked, actor, "changed study", before=before, **changed)
+
+
+def publish_study(*, study: Study, actor: User) -> Study:
+    """Open a draft, or open a paused study again. The first time freezes prompts, criteria and presentation.
+
+    Raises: Refusal when a draft has no prompt or no criterion; Conflict when the study is closed.
+    """
+    with transaction.atomic():
+        locked = _locked(study)
+        if locked.state == StudyState.OPEN:
+            return locked
+        if locked.state == StudyState.CLOSED:
+            raise Conflict("This study is closed for good; make a new study to go on.")
+        prompts = locked.prompts.count()
+        if not prompts or not locked.criteria.exists():
+            raise Refusal("A study needs at least one prompt and one criterion before it is published.")
+        published = locked.published_at or timezone.now()
+        opened = _set(locked, actor, "opened study", prompts=prompts, state=StudyState.OPEN, published_at=published)
+        enqueue("raters.prepare_presentation", str(study.pk))
+        return opened
+
+
+def pause_study(*, study: Study, actor: User) -> Study:
+    """Stop showing comparisons until the study is opened again. Conflict unless it is open."""
+    return _leave(study, actor, {StudyState.OPEN}, StudyState.PAUSED, "paused study")
+
+
+def close_study(*, study: Study, actor: User) -> Study:
+    """Take no more votes and no more submissions, for good. Conflict for a draft."""
+    return _leave(study, actor, {StudyState.OPEN, StudyState.PAUSED}, StudyState.CLOSED, "closed study")
+
+
+@transaction.atomic
+def _leave(study: Study, actor: User, allowed: set[StudyState], state: StudyState, verb: str) -> Study:
+    locked = _locked(study)
+    if locked.state == state:
+        return locked
+    if locked.state not in allowed:
+        raise Conflict(f"A study that is {locked.state} cannot become {state.value}.")
+    return _set(locked, actor, verb, state=state)
+
+
+def _locked(study: Study) -> Study:
+    return Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+
+
+def _set(study: Study, actor: User, verb: str, *, before: dict[str, Any] | None = None, **values: Any) -> Study:
+    prompts = values.pop("prompts", None)
+    for name, value in values.items():
+        setattr(study, name, value)
+    study.save(update_fields=list(values))
+    details = {"before": before} if before else {"prompts": prompts} if prompts else {}
+    LogEntry.write(study=study, actor=actor, verb=verb, subject=study, **details)
+    return study
