@@ -1,7 +1,7 @@
 """The only door to a study and what belongs to it.
 
-An actor is a user, or the token she signed with. Whoever is no member is told that there is nothing (404); a member whose
-role does not reach is told so (403).
+An actor is a user, or the token she signed with. Whoever is no member is told that there is nothing (404); a member
+whose role does not reach is told so (403).
 """
 
 from dataclasses import dataclass
@@ -76,6 +76,12 @@ def role_in(actor: Actor, study: Study) -> str:
     if membership is not None:
         return membership.role
     return Role.OWNER if actor.user.is_superuser else ""
+
+
+def may_create_studies(actor: Actor) -> bool:
+    """Administrators, and whoever already runs or feeds a study; a rater who came by a link may not."""
+    roles = [Role.OWNER, Role.RESEARCHER]
+    return actor.user.is_superuser or Membership.objects.filter(user=actor.user, role__in=roles).exists()
 
 
 def has_right(actor: Actor, study: Study, right: str) -> bool:

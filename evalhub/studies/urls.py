@@ -1,5 +1,58 @@
-"""Pages."""
+"""Pages, grouped by what they are about."""
 
-from django.urls import URLPattern
+from django.contrib.auth import views as auth_views
+from django.urls import URLPattern, path, reverse_lazy
+from django.views.generic import RedirectView
 
-urlpatterns: list[URLPattern] = []
+from evalhub.studies.views import accounts, media, members, studies, submissions, tokens
+
+_accounts = [
+    path("setup/", accounts.setup, name="setup"),
+    path("theme/", accounts.theme, name="theme"),
+    path("accounts/login/", accounts.SignIn.as_view(), name="login"),
+    path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("accounts/password/", accounts.PasswordChange.as_view(), name="password_change"),
+    path("accounts/reset/", accounts.PasswordReset.as_view(), name="password_reset"),
+    path("accounts/reset/sent/", accounts.PasswordResetDone.as_view(), name="password_reset_done"),
+    path(
+        "accounts/reset/<uidb64>/<token>/",
+        auth_views.PasswordResetConfirmView.as_view(success_url=reverse_lazy("password_reset_complete")),
+        name="password_reset_confirm",
+    ),
+    path("accounts/reset/done/", auth_views.PasswordResetCompleteView.as_view(), name="password_reset_complete"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/revoke/", tokens.revoke_token, name="token_revoke"),
+]
+
+_studies = [
+    path("studies/", studies.studies, name="studies"),
+    # Not below /studies/: a study may be called “new”.
+    path("new-study/", studies.study_create, name="study_create"),
+    path("studies/<slug:slug>/prompts/", studies.prompts, name="prompts"),
+    path("studies/<slug:slug>/settings/", studies.study_settings, name="study_settings"),
+    path("studies/<slug:slug>/state/", studies.study_state, name="study_state"),
+    path("studies/<slug:slug>/log/", studies.log, name="study_log"),
+    path("studies/<slug:slug>/media/<int:media_id>/", media.media, name="media"),
+]
+
+_members = [
+    path("studies/<slug:slug>/members/", members.members, name="members"),
+    path("studies/<slug:slug>/members/<int:user_id>/role/", members.member_role, name="member_role"),
+    path("studies/<slug:slug>/members/<int:user_id>/remove/", members.member_remove, name="member_remove"),
+    path("studies/<slug:slug>/invites/", members.invite_create, name="invite_create"),
+    path("studies/<slug:slug>/invites/<int:invite_id>/revoke/", members.invite_revoke, name="invite_revoke"),
+    path("join/<str:token>/", members.join, name="join"),
+]
+
+_submissions = [
+    path("studies/<slug:slug>/submissions/", submissions.submissions, name="submissions"),
+    path("submissions/<uuid:submission_id>/", submissions.submission, name="submission"),
+]
+
+urlpatterns: list[URLPattern] = [
+    path("", RedirectView.as_view(pattern_name="studies"), name="home"),
+    *_accounts,
+    *_studies,
+    *_members,
+    *_submissions,
+]

@@ -1,0 +1,193 @@
+"""What people type into pages. A form checks the shape of its input; what may happen is decided by the services."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
+from django.utils.text import slugify
+
+from evalhub.studies.models import Role, Study, TokenScope, User
+
+
+class SignInForm(AuthenticationForm):
+    # One sentence for every reason, so that nobody can learn which names exist.
+    error_messages = {
+        "invalid_login": "That name and password do not belong together. Check both, or have the password reset.",
+        "inactive": "That name and password do not belong together. Check both, or have the password reset.",
+    }
+
+
+class AccountForm(UserCreationForm):
+    """A new person's account."""
+
+    email = forms.EmailField(required=False, help_text="Only used to reset a forgotten password.")
+
+    class Meta:
+        model = User
+        fields = ("username", "email")
+        help_texts = {"username": "Letters, digits and @ . + - _ only."}
+
+
+class StudyForm(forms.Form):
+    """A new study."""
+
+    name = forms.CharField(max_length=200)
+    slug = forms.SlugField(
+        max_length=64,
+        required=False,
+        label="Short name",
+        help_text="Its name in addresses and commands: lower-case letters, digits, hyphens. Empty: made from the name.",
+    )
+    question = forms.CharField(
+        max_length=200,
+        initial="Which picture is better?",
+        help_text="What raters answer about every pair of pictures.",
+    )
+    description = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What is compared, for whoever sees the study.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if cleaned.get("name") and not cleaned.get("slug"):
+            cleaned["slug"] = slugify(cleaned["name"])[:64].strip("-_")
+            if not cleaned["slug"] and "slug" not in self.errors:
+                self.add_error("slug", "No short name can be made from this name; give one, such as “faces-4x”.")
+        return cleaned
+
+
+class StudySettingsForm(forms.ModelForm):
+    """What an owner may change. Publishing freezes how pictures are shown."""
+
+    class Meta:
+        model = Study
+        fields = (
+            "name",
+            "description",
+            "consent",
+            "instructions",
+            "votes_per_rater",
+            "works_without_javascript",
+            "presentation_edge",
+        )
+        labels = {
+            "votes_per_rater": "Comparisons per rater",
+            "works_without_javascript": "Raters may vote without JavaScript",
+            "presentation_edge": "Longest side shown, in pixels",
+        }
+        help_texts = {
+            "consent": "Markdown. A rater agrees to this before she compares; changing it asks everybody again.",
+            "votes_per_rater": "A rater is done after so many. Empty: no limit.",
+            "works_without_javascript": (
+                "Such votes are marked, since both pictures cannot be revealed at the same moment."
+            ),
+            "presentation_edge": "Larger pictures are shown smaller to raters. Metrics always read the originals.",
+        }
+        widgets = {
+            "description": forms.Textarea(attrs={"rows": 3}),
+            "consent": forms.Textarea(attrs={"rows": 8}),
+            "instructions": forms.Textarea(attrs={"rows": 8}),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        edge = self.fields["presentation_edge"]
+        edge.widget.attrs.update(min=64, max=16_384)
+        if self.instance.published_at:
+            edge.disabled = True
+            edge.help_text = "Frozen when the study was published."
+
+
+class ManyFiles(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Any number of files; cleans to a list."""
+
+    widget = ManyFiles
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        if not data:
+            return []
+        return [super(FilesField, self).clean(file, initial) for file in data]
+
+
+class PromptsForm(forms.Form):
+    """Prompts from a list, from reference pictures, or from both."""
+
+    prompt_list = forms.FileField(
+        required=False,
+        label="List of prompts",
+        help_text="CSV with the columns key, text and tags (parted by spaces), or one JSON object per line (.jsonl).",
+        widget=forms.FileInput(attrs={"accept": ".csv,.jsonl,.ndjson,text/csv"}),
+    )
+    references = FilesField(
+        required=False,
+        label="Reference pictures",
+        help_text="What each output should have been, for LPIPS and FID. Named after their prompts' keys: KEY.png.",
+        widget=ManyFiles(attrs={"accept": "image/*"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not self.errors and not cleaned.get("prompt_list") and not cleaned.get("references"):
+            raise forms.ValidationError("Choose a list of prompts, reference pictures, or both.")
+        return cleaned
+
+
+class MemberForm(forms.Form):
+    who = forms.CharField(max_length=254, label="User name or email")
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.RESEARCHER)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(choices=Role.choices)
+
+
+class InviteForm(forms.Form):
+    role = forms.ChoiceField(choices=Role.choices, initial=Role.RATER)
+    max_uses = forms.IntegerField(
+        required=False, min_value=1, label="For at most", help_text="People. Empty: no limit."
+    )
+    days = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=3650,
+        initial=30,
+        label="Works for",
+        help_text="Days. Empty: until revoked.",
+    )
+
+
+class TokenForm(forms.Form):
+    """A new API token of this person."""
+
+    name = forms.CharField(max_length=80, help_text="Where it will be used, such as “training cluster”.")
+    scope = forms.ChoiceField(choices=TokenScope.choices, initial=TokenScope.SUBMIT)
+    study = forms.ModelChoiceField(
+        queryset=Study.objects.none(),
+        required=False,
+        empty_label="All my studies",
+        to_field_name="slug",
+        help_text="A token for one study cannot reach any other.",
+    )
+    days = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "1 year")],
+        initial=90,
+        label="Works for",
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["study"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Study.objects.seen_by(user).exclude(memberships__user=user, memberships__role=Role.RATER)
+
+    @property
+    def expiry(self) -> timedelta:
+        return timedelta(days=self.cleaned_data["days"])

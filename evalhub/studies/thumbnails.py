@@ -1,0 +1,49 @@
+"""Small pictures for pages, made when first asked for and kept in storage beside the originals."""
+
+from contextlib import suppress
+from io import BytesIO
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from PIL import Image, ImageOps
+
+from evalhub.studies.models import Media, MediaKind
+
+EDGE = 320
+# A web process decodes no more than this; a larger picture, and a video, get a sign with its size.
+MOST_PIXELS = 50_000_000
+
+
+def thumbnail(media: Media) -> tuple[bytes, str]:
+    """A picture of at most 320 pixels a side, and its content type. The original was decoded before, under limits."""
+    if media.kind != MediaKind.IMAGE or media.width * media.height > MOST_PIXELS:
+        return _sign(media), "image/svg+xml"
+    path = f"studies/{media.study_id}/thumbnails/{media.sha256[:2]}/{media.sha256}.webp"
+    with suppress(FileNotFoundError), default_storage.open(path) as kept:
+        return kept.read(), "image/webp"
+    with default_storage.open(media.path) as original:
+        small = _shrink(Image.open(original, formats=[media.format.upper()]))
+    stored = default_storage.save(path, ContentFile(small))
+    if stored != path:  # another request kept the same picture first
+        default_storage.delete(stored)
+    return small, "image/webp"
+
+
+def _shrink(image: Image.Image) -> bytes:
+    image.draft("RGB", (EDGE * 2, EDGE * 2))
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256).convert("L")  # sixteen bits would be clipped, not scaled
+    image.thumbnail((EDGE, EDGE))
+    image = ImageOps.exif_transpose(image)
+    buffer = BytesIO()
+    image.convert("RGBA" if image.has_transparency_data else "RGB").save(buffer, "WEBP", quality=82, method=4)
+    return buffer.getvalue()
+
+
+def _sign(media: Media) -> bytes:
+    words = f"{media.get_kind_display()} {media.width} × {media.height}"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 320"><rect width="320" height="320" fill="#888"/>'
+        f'<text x="160" y="165" font-family="sans-serif" font-size="20" text-anchor="middle" fill="#fff">{words}</text>'
+        "</svg>"
+    ).encode()

@@ -1,0 +1,138 @@
+"""Signing in and out, the first administrator, passwords, and the look of the pages."""
+
+import hashlib
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth import views as auth_views
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
+from rest_framework.throttling import SimpleRateThrottle
+
+from evalhub.studies.forms import AccountForm, SignInForm
+from evalhub.studies.models import User
+
+THEMES = ("light", "dark")
+A_YEAR = 365 * 24 * 3600
+
+
+class AttemptThrottle(SimpleRateThrottle):
+    """Counts tries per address, and per account name when `name` is given, against the rate `login` of the API."""
+
+    scope = "login"
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self.name = name
+
+    def get_cache_key(self, request: Any, view: Any) -> str:
+        who = hashlib.sha256(self.name.casefold().encode()).hexdigest() if self.name else self.get_ident(request)
+        return self.cache_format % {"scope": self.scope, "ident": who}
+
+
+def too_often(request: HttpRequest, name: str = "") -> str:
+    """Count one try; a sentence when there have been too many, else nothing."""
+    throttles = [AttemptThrottle(), *([AttemptThrottle(name)] if name else [])]
+    # Each one counts, so all are asked before any answer is looked at.
+    refused = [throttle for throttle in throttles if not throttle.allow_request(request, None)]  # type: ignore[arg-type]
+    if not refused:
+        return ""
+    seconds = max(1, round(max(throttle.wait() or 1 for throttle in refused)))
+    return f"There were too many attempts from here or on this account; wait {seconds} seconds and try again."
+
+
+class SignIn(auth_views.LoginView):
+    form_class = SignInForm
+    redirect_authenticated_user = True
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not User.objects.exists():
+            return redirect("setup")
+        return super().get(request, *args, **kwargs)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if sentence := too_often(request, request.POST.get("username", "")):
+            return self.render_to_response(self.get_context_data(form=SignInForm(), refusal=sentence), status=429)
+        return super().post(request, *args, **kwargs)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+
+class PasswordReset(auth_views.PasswordResetView):
+    success_url = reverse_lazy("password_reset_done")
+    # The link names the site by its own setting, never by the Host header that came with the request.
+    extra_email_context: ClassVar[dict[str, Any]] = {"site_url": settings.SITE_URL}
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if sentence := too_often(request):
+            return self.render_to_response(self.get_context_data(form=self.get_form(), refusal=sentence), status=429)
+        return super().post(request, *args, **kwargs)
+
+
+class PasswordResetDone(auth_views.PasswordResetDoneView):
+    extra_context: ClassVar[dict[str, Any]] = {"mail_is_written_to_files": "filebased" in settings.EMAIL_BACKEND}
+
+
+class PasswordChange(auth_views.PasswordChangeView):
+    success_url = reverse_lazy("studies")
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        messages.success(self.request, "Your password is changed; other browsers were signed out.")
+        return super().form_valid(form)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+
+@require_http_methods(["GET", "POST"])
+def setup(request: HttpRequest) -> HttpResponse:
+    """The first visit to a new site makes its administrator; afterwards this page only leads to the sign-in."""
+    if User.objects.exists():
+        return redirect("login")
+    form = AccountForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        user = _first_administrator(form)
+        if user is None:
+            messages.warning(
+                request, "Somebody else set this site up a moment ago; sign in, or ask her for an account."
+            )
+            return redirect("login")
+        login(request, user)
+        messages.success(request, "This site is yours. Create its first study.")
+        return redirect("studies")
+    return render(request, "studies/setup.html", {"form": form}, status=422 if form.is_bound else 200)
+
+
+def _first_administrator(form: AccountForm) -> User | None:
+    """The account, or nothing if another request made one first: the lock lets one such transaction in at a time."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('evalhub first administrator'))")
+        if User.objects.exists():
+            return None
+        form.instance.is_staff = form.instance.is_superuser = True
+        user: User = form.save()
+        return user
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen look in a cookie, which the page's own HTML obeys: no script, no flash of the other one."""
+    back = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    response = redirect(back if safe else "studies")
+    chosen = request.POST.get("theme", "")
+    if chosen in THEMES:
+        response.set_cookie(
+            "theme", chosen, max_age=A_YEAR, samesite="Lax", httponly=True, secure=settings.SESSION_COOKIE_SECURE
+        )
+    else:
+        response.delete_cookie("theme", samesite="Lax")
+    return response

@@ -1,0 +1,189 @@
+"""The list of studies, and one study's prompts, settings, state and log."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from evalhub.problems import Refusal
+from evalhub.studies import services
+from evalhub.studies.access import Actor, get_study, may_create_studies, role_in, visible_studies
+from evalhub.studies.forms import PromptsForm, StudyForm, StudySettingsForm
+from evalhub.studies.models import Membership, Study, StudyState, SubmissionState
+from evalhub.studies.prompt_lists import add_prompts
+
+PROMPTS_ON_A_PAGE = 60
+LOG_LINES_ON_A_PAGE = 100
+
+
+@login_required
+@require_GET
+def studies(request: HttpRequest) -> HttpResponse:
+    """Every study this person is in, with her role; those that she rates are things to do rather than rows."""
+    actor = Actor.of(request)
+    roles = dict(Membership.objects.filter(user=actor.user).values_list("study", "role"))
+    complete = Q(checkpoints__submission__state=SubmissionState.COMPLETE)
+    found = visible_studies(actor).annotate(
+        prompt_count=Count("prompts", distinct=True),
+        complete_count=Count("checkpoints", filter=complete, distinct=True),
+        checkpoint_count=Count("checkpoints", distinct=True),
+    )
+    rows = [(study, roles.get(study.pk, "owner")) for study in found]
+    context = {
+        "to_rate": [study for study, role in rows if role == "rater"],
+        "rows": [(study, role) for study, role in rows if role != "rater"],
+        "may_create": may_create_studies(actor),
+    }
+    return render(request, "studies/studies.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def study_create(request: HttpRequest) -> HttpResponse:
+    actor = Actor.of(request)
+    if not may_create_studies(actor):
+        raise PermissionDenied("Creating a study takes an administrator, or an owner or researcher of another study.")
+    form = StudyForm(request.POST or None)
+    context: dict[str, Any] = {"form": form}
+    status = 200
+    if request.method == "POST":
+        try:
+            study = _create(form, actor)
+        except Refusal as refusal:
+            context["refusal"], status = refusal.sentence, refusal.status
+        else:
+            messages.success(request, "The study is a draft. Add its prompts, then open it in its settings.")
+            return redirect("prompts", study.slug)
+    return render(request, "studies/study_create.html", context, status=status)
+
+
+def _create(form: StudyForm, actor: Actor) -> Study:
+    if not form.is_valid():
+        raise Refusal("No study was made; see what is said beside the fields.")
+    given = form.cleaned_data
+    return services.create_study(
+        slug=given["slug"],
+        name=given["name"],
+        actor=actor.user,
+        description=given["description"],
+        criteria=[("quality", "Quality", given["question"])],
+    )
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def prompts(request: HttpRequest, slug: str) -> HttpResponse:
+    """What every contestant was asked, as a gallery; a POST by an owner adds prompts to a draft."""
+    actor = Actor.of(request)
+    study = get_study(actor, slug, "see" if request.method == "GET" else "manage")
+    form = PromptsForm(request.POST or None, request.FILES or None)
+    refusal: Refusal | None = None
+    if request.method == "POST":
+        try:
+            count = _add_prompts(form, study, actor)
+        except Refusal as caught:
+            refusal = caught
+        else:
+            messages.success(request, f"{count:,} prompt{'' if count == 1 else 's'} added.")
+            return redirect("prompts", study.slug)
+    found = study.prompts.select_related("reference", "source")
+    wanted = request.GET.get("tag", "")
+    context = {
+        "study": study,
+        "role": role_in(actor, study),
+        "active": "prompts",
+        "form": form,
+        "tag": wanted,
+        "tags": sorted({tag for tags in study.prompts.values_list("tags", flat=True) for tag in tags}),
+        "page": Paginator(found.filter(tags__contains=[wanted]) if wanted else found, PROMPTS_ON_A_PAGE).get_page(
+            request.GET.get("page")
+        ),
+        "refusal": refusal.sentence if refusal else "",
+    }
+    return render(request, "studies/prompts.html", context, status=refusal.status if refusal else 200)
+
+
+def _add_prompts(form: PromptsForm, study: Study, actor: Actor) -> int:
+    if not form.is_valid():
+        raise Refusal("Nothing was added; see what is said beside the fields.")
+    given = form.cleaned_data
+    return add_prompts(study=study, actor=actor.user, prompt_list=given["prompt_list"], references=given["references"])
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def study_settings(request: HttpRequest, slug: str) -> HttpResponse:
+    actor = Actor.of(request)
+    study = get_study(actor, slug, "manage")
+    # The form writes into the instance it is given, and the page's head shows the study as it is.
+    form = StudySettingsForm(request.POST or None, instance=get_study(actor, slug, "manage"))
+    if request.method == "GET":
+        return _settings_page(request, actor, study, form)
+    try:
+        if not form.is_valid():
+            raise Refusal("Nothing was changed; see what is said beside the fields.")
+        services.change_study(
+            study=study, actor=actor.user, **{name: form.cleaned_data[name] for name in form.changed_data}
+        )
+    except Refusal as refusal:
+        return _settings_page(request, actor, study, form, refusal)
+    messages.success(request, "Saved.")
+    return redirect("study_settings", study.slug)
+
+
+@login_required
+@require_POST
+def study_state(request: HttpRequest, slug: str) -> HttpResponse:
+    """Open (publish), pause or close a study."""
+    actor = Actor.of(request)
+    study = get_study(actor, slug, "manage")
+    verbs = {
+        StudyState.OPEN: (services.publish_study, "The study is open: raters can compare."),
+        StudyState.PAUSED: (
+            services.pause_study,
+            "The study is paused: nobody is shown a comparison until you open it.",
+        ),
+        StudyState.CLOSED: (services.close_study, "The study is closed. Its results stay."),
+    }
+    wanted = request.POST.get("to", "")
+    try:
+        if wanted not in verbs:
+            raise Refusal(f"A study can be opened, paused or closed; it cannot become “{wanted}”.")
+        verb, sentence = verbs[StudyState(wanted)]
+        verb(study=study, actor=actor.user)
+    except Refusal as refusal:
+        return _settings_page(request, actor, study, StudySettingsForm(instance=study), refusal)
+    messages.success(request, sentence)
+    return redirect("study_settings", study.slug)
+
+
+def _settings_page(
+    request: HttpRequest, actor: Actor, study: Study, form: StudySettingsForm, refusal: Refusal | None = None
+) -> HttpResponse:
+    context = {
+        "study": study,
+        "role": role_in(actor, study),
+        "active": "settings",
+        "form": form,
+        "prompt_count": study.prompts.count(),
+        "contestant_count": study.checkpoints.filter(submission__state=SubmissionState.COMPLETE).count(),
+        "criteria": study.criteria.all(),
+        "refusal": refusal.sentence if refusal else "",
+    }
+    return render(request, "studies/study_settings.html", context, status=refusal.status if refusal else 200)
+
+
+@login_required
+@require_GET
+def log(request: HttpRequest, slug: str) -> HttpResponse:
+    actor = Actor.of(request)
+    study = get_study(actor, slug, "manage")
+    entries = Paginator(study.log.select_related("actor"), LOG_LINES_ON_A_PAGE).get_page(request.GET.get("page"))
+    context = {"study": study, "role": role_in(actor, study), "active": "log", "page": entries}
+    return render(request, "studies/log.html", context)

@@ -1,0 +1,34 @@
+// What every page has: buttons that copy, and a word when the server could not be reached.
+
+const notices = document.getElementById("notices");
+
+function say(sentence) {
+  const line = document.createElement("li");
+  line.className = "notice bad";
+  line.textContent = sentence;
+  notices?.replaceChildren(line);
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-copy]");
+  if (!button) return;
+  const source = document.getElementById(button.dataset.copy);
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(source.textContent.trim());
+    button.textContent = "Copied";
+  } catch {
+    // No clipboard without https, or it was refused: select the text, so that the keyboard can copy it.
+    getSelection().selectAllChildren(source);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = label; }, 2000);
+});
+
+document.addEventListener("htmx:sendError", () => {
+  say("The server did not answer; check your connection and try again.");
+});
+
+document.addEventListener("htmx:responseError", (event) => {
+  say(`The server answered ${event.detail.xhr.status}; reload the page and try again.`);
+});
