@@ -1,5 +1,3 @@
-"""API version 1."""
-
 from django.urls import URLPattern
 
 urlpatterns: list[URLPattern] = []

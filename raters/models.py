@@ -33,7 +33,7 @@ class Choice(models.TextChoices):
 class Reason(models.TextChoices):
     """Why a pair was drawn."""
 
-    UNIFORM = "uniform", "Uniform floor"
+    LEAST = "least", "Least compared so far"
     INFORMATION = "information", "Expected information"
     REPEAT = "repeat", "Repeat with sides swapped"
     GOLD = "gold", "Known answer"
@@ -46,7 +46,6 @@ class Control(models.TextChoices):
 
 
 class FitState(models.TextChoices):
-    RUNNING = "running", "Running"
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
 
@@ -89,51 +88,72 @@ class Enrolment(models.Model):
         ]
 
 
+class PresentationCopyQuerySet(models.QuerySet["PresentationCopy"]):
+    def ready(self) -> "PresentationCopyQuerySet":
+        return self.filter(problem="")
+
+
 class PresentationCopy(models.Model):
     """A media file encoded anew under the study's presentation policy: the only bytes a rater's browser gets.
 
-    Two samples may be compared once they have copies of equal dimensions for the same prompt.
+    Two samples may be compared once they have copies of equal dimensions for the same prompt. The row is written after
+    its file. A file that cannot be encoded gets a row with the reason, so that it is not tried again for ever.
     """
 
+    study = models.ForeignKey(Study, models.CASCADE, related_name="copies")
     media = models.ForeignKey(Media, models.CASCADE, related_name="copies")
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     policy = models.CharField(max_length=32, help_text="Name and version of the encoding policy.")
     size = models.PositiveBigIntegerField()
+    problem = models.TextField(blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = PresentationCopyQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "presentation copies"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["media", "width", "height", "policy"], name="copy_once_per_canvas")
+            models.UniqueConstraint(fields=["media", "width", "height", "policy"], name="copy_once_per_canvas"),
+            models.CheckConstraint(
+                condition=Q(problem="", size__gt=0) | (~Q(problem="") & Q(size=0)), name="copy_is_there_or_says_why"
+            ),
         ]
+        # What can be offered is read again when a study's newest copy is another one.
+        indexes: ClassVar = [models.Index(fields=["study", "id"], name="copy_newest")]
 
     @property
     def path(self) -> str:
-        media = self.media
-        return (
-            f"studies/{media.study_id}/shown/{media.sha256[:2]}/{media.sha256}-{self.width}x{self.height}-{self.policy}"
-        )
+        name = f"{self.media.sha256}-{self.width}x{self.height}-{self.policy}"
+        return f"studies/{self.study_id}/shown/{name[:2]}/{name}"
 
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def unanswered(self) -> "ComparisonQuerySet":
-        return self.filter(answered_at=None)
+        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased after it."""
+        live = self.filter(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None)
+        return live.filter(answered_at=None).order_by("id")
+
+    def answered(self) -> "ComparisonQuerySet":
+        return self.filter(answered_at__isnull=False)
 
 
 class Comparison(models.Model):
     """One impression: who was shown which pair on which sides, why it was drawn and how probable that was.
 
-    The tokens are random, one per side and one for the vote, and say nothing; the truth stays in this row.
+    The tokens are random, one per side and one for the vote, and say nothing; the truth stays in this row. Both
+    checkpoints are repeated here so that counting a pair's comparisons needs no join.
     """
 
     LIFETIME = timedelta(hours=12)
 
-    study = models.ForeignKey(Study, models.CASCADE, related_name="comparisons")
+    study = models.ForeignKey(Study, models.PROTECT, related_name="comparisons")
     rater = models.ForeignKey(Rater, models.PROTECT, related_name="comparisons")
     prompt = models.ForeignKey(Prompt, models.PROTECT, related_name="+")
     left = models.ForeignKey(Sample, models.PROTECT, related_name="+")
     right = models.ForeignKey(Sample, models.PROTECT, related_name="+")
+    left_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
+    right_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
     left_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
     right_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
     reason = models.CharField(max_length=12, choices=Reason)
@@ -144,7 +164,9 @@ class Comparison(models.Model):
     right_token = models.CharField(max_length=43, unique=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
-    shown_at = models.DateTimeField(null=True, blank=True)
+    shown_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the browser revealed both sides; unknown without JavaScript."
+    )
     answered_at = models.DateTimeField(null=True, blank=True, help_text="Null again after an undo.")
 
     objects = ComparisonQuerySet.as_manager()
@@ -152,6 +174,9 @@ class Comparison(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(left=F("right")), name="comparison_sides_differ"),
+            models.CheckConstraint(
+                condition=~Q(left_checkpoint=F("right_checkpoint")), name="comparison_checkpoints_differ"
+            ),
             models.CheckConstraint(condition=Q(propensity__gt=0, propensity__lte=1), name="comparison_propensity"),
             one_of("reason", Reason, "comparison_reason_known"),
             one_of("control", Control, "comparison_control_known"),
@@ -167,24 +192,36 @@ class Comparison(models.Model):
         indexes: ClassVar = [
             # What a rater left unanswered is offered to her again first.
             models.Index(fields=["rater", "study"], condition=Q(answered_at=None), name="comparison_unanswered"),
+            models.Index(fields=["rater", "study", "answered_at"], name="comparison_by_rater"),
+            # A draw counts what a pair has had, per prompt.
+            models.Index(fields=["study", "left_checkpoint", "right_checkpoint", "prompt"], name="comparison_of_pair"),
         ]
 
 
 class VoteQuerySet(models.QuerySet["Vote"]):
-    def latest_revisions(self) -> "VoteQuerySet":
-        """The highest revision of each answer; an undone one is not among them."""
+    def latest_revisions(self, up_to: int | None = None) -> "VoteQuerySet":
+        """The highest revision of each answer; an undone one is not among them.
+
+        Args:
+            up_to: the highest id to regard, so that what a fit counted can be read again after later undos.
+        """
         newer = Vote.objects.filter(
             comparison=models.OuterRef("comparison"),
             criterion=models.OuterRef("criterion"),
             revision__gt=models.OuterRef("revision"),
         )
-        return self.filter(~models.Exists(newer)).exclude(choice=Choice.WITHDRAWN)
+        votes = self
+        if up_to is not None:
+            newer, votes = newer.filter(id__lte=up_to), votes.filter(id__lte=up_to)
+        return votes.filter(~models.Exists(newer)).exclude(choice=Choice.WITHDRAWN)
 
 
 class Vote(models.Model):
     """One criterion's answer to one comparison. Rows are only added: the highest revision counts, an undo withdraws.
 
-    Study, prompt, rater and both checkpoints are repeated here so that ranking 10^8 votes needs no join.
+    Study, prompt, rater and both checkpoints are repeated here so that ranking 10^8 votes needs no join. The database
+    itself refuses to change or delete a row (migration 0002): a study with votes is closed, not deleted, and erasing a
+    person cuts her account from her `Rater`, which no vote knows more of.
     """
 
     comparison = models.ForeignKey(Comparison, models.PROTECT, related_name="votes")
@@ -196,7 +233,7 @@ class Vote(models.Model):
     without_javascript = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    study = models.ForeignKey(Study, models.CASCADE, related_name="votes")
+    study = models.ForeignKey(Study, models.PROTECT, related_name="votes")
     prompt = models.ForeignKey(Prompt, models.PROTECT, related_name="+")
     rater = models.ForeignKey(Rater, models.PROTECT, related_name="votes")
     left_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
@@ -223,7 +260,7 @@ class Fit(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     study = models.ForeignKey(Study, models.CASCADE, related_name="fits")
     criterion = models.ForeignKey(Criterion, models.PROTECT, related_name="fits")
-    state = models.CharField(max_length=8, choices=FitState, default=FitState.RUNNING)
+    state = models.CharField(max_length=8, choices=FitState, default=FitState.DONE)
     cut_off = models.BigIntegerField(help_text="Every vote of the study with an id up to this is in it.")
     votes = models.PositiveIntegerField(default=0, help_text="Answers counted.")
     simulated_votes = models.PositiveIntegerField(default=0)
@@ -234,7 +271,7 @@ class Fit(models.Model):
     settings = models.JSONField(default=dict, help_text="Model, clusters, phantom, scale.")
     position = models.JSONField(default=dict, help_text="The left side's advantage and its standard error, in Elo.")
     warnings = models.JSONField(default=list)
-    # Contestants' ids and, per unordered pair, the probability with which the next comparison draws it.
+    # {"checkpoints": [id, …], "probabilities": [[…], …]}: symmetric; with which probability a draw takes each pair.
     pairing = models.JSONField(default=dict)
     error = models.TextField(blank=True)
     seconds = models.FloatField(default=0)

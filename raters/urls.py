@@ -1,5 +1,3 @@
-"""Pages."""
-
 from django.urls import URLPattern
 
 urlpatterns: list[URLPattern] = []

@@ -1,0 +1,83 @@
+"""From a person to a rater of a study: invited, consented, active."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from evalhub.problems import Conflict
+from evalhub.studies.models import Study, User
+from raters.models import Enrolment, EnrolmentState, Rater
+
+# Where comparing has begun; COMPLETE goes on when the study asks for more votes.
+COMPARING = frozenset({EnrolmentState.ACTIVE, EnrolmentState.COMPLETE})
+
+
+def enrol(*, study: Study, user: User) -> Enrolment:
+    """The user's enrolment in the study, made now if this is the first time."""
+    rater, _ = Rater.objects.get_or_create(user=user)
+    enrolment, _ = Enrolment.objects.select_related("rater", "study").get_or_create(rater=rater, study=study)
+    return enrolment
+
+
+def enrol_simulated(*, study: Study) -> Enrolment:
+    """A new simulated rater, who has no account and is ready to compare."""
+    with transaction.atomic():
+        rater = Rater.objects.create(simulated=True)
+        enrolment = Enrolment.objects.create(rater=rater, study=study)
+        consent(enrolment=enrolment, version=study.consent_version)
+        return start(enrolment=enrolment)
+
+
+def needs_consent(enrolment: Enrolment) -> bool:
+    """Whether she has yet to agree to the text as it stands now."""
+    study = enrolment.study
+    return bool(study.consent) and enrolment.consent_version != study.consent_version
+
+
+def consent(*, enrolment: Enrolment, version: int) -> Enrolment:
+    """Record that she agrees to this version of the consent text. Conflict when it is no longer the current one."""
+    with transaction.atomic():
+        locked = lock(enrolment.rater, enrolment.study)
+        if version != locked.study.consent_version:
+            raise Conflict("The consent text has changed since you opened it; please read it again.")
+        if locked.consent_version != version:
+            locked.consent_version, locked.consented_at = version, timezone.now()
+        if locked.state == EnrolmentState.INVITED:
+            locked.state = EnrolmentState.CONSENTED
+        locked.save(update_fields=["consent_version", "consented_at", "state"])
+    return locked
+
+
+def start(*, enrolment: Enrolment) -> Enrolment:
+    """Begin to compare, after consent and instructions. Conflict without consent."""
+    with transaction.atomic():
+        locked = lock(enrolment.rater, enrolment.study)
+        if needs_consent(locked):
+            raise Conflict("Please read the consent text and agree to it first.")
+        if locked.consented_at is None:  # a study that asks for none: coming here is the agreement
+            locked.consent_version, locked.consented_at = locked.study.consent_version, timezone.now()
+        if locked.state in {EnrolmentState.INVITED, EnrolmentState.CONSENTED}:
+            locked.state = EnrolmentState.ACTIVE
+        locked.save(update_fields=["consent_version", "consented_at", "state"])
+    return locked
+
+
+def lock(rater: Rater, study: Study) -> Enrolment:
+    """Her enrolment, locked until the transaction ends: what her tabs do at once happens one after the other.
+
+    Conflict when she is not enrolled.
+    """
+    enrolments = Enrolment.objects.select_for_update(of=("self",)).select_related("rater", "study")
+    enrolment = enrolments.filter(rater=rater, study=study).first()
+    if enrolment is None:
+        raise Conflict("Comparing begins on the study's page; open it first.")
+    return enrolment
+
+
+def lock_comparing(rater: Rater, study: Study) -> Enrolment:
+    """As `lock`; Conflict also when she has not begun, must consent again, or the study takes no votes now."""
+    enrolment = lock(rater, study)
+    if not enrolment.study.takes_votes:
+        raise Conflict(f"This study is {enrolment.study.get_state_display().lower()} and takes no votes now.")
+    if enrolment.state not in COMPARING or needs_consent(enrolment):
+        raise Conflict("Comparing begins on the study's page; open it first.")
+    return enrolment

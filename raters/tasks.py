@@ -1,0 +1,26 @@
+"""What runs behind the pages: copies and rankings. Each may run twice or late; the sweep finds what was never run."""
+
+from celery import shared_task
+
+from evalhub.celery import enqueue
+from evalhub.studies.models import Study
+from raters import services
+
+
+@shared_task(name="raters.prepare_presentation")
+def prepare_presentation(study_id: str) -> None:
+    services.prepare_presentation(study=Study.objects.get(pk=study_id))
+
+
+@shared_task(name="raters.refit")
+def refit(study_id: str) -> None:
+    services.refit(study=Study.objects.get(pk=study_id))
+
+
+@shared_task(name="raters.sweep")
+def sweep() -> None:
+    """Ring again for whatever the database says is still to do."""
+    for study in services.studies_to_prepare():
+        enqueue("raters.prepare_presentation", str(study.pk))
+    for study in services.studies_to_refit():
+        enqueue("raters.refit", str(study.pk))

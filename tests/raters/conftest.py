@@ -1,0 +1,113 @@
+"""Studies with real files, written straight into the tables and the storage that raters' services read."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from PIL import Image
+
+from evalhub.studies.models import (
+    Checkpoint,
+    Criterion,
+    Media,
+    Membership,
+    Prompt,
+    Role,
+    Sample,
+    Study,
+    StudyState,
+    Submission,
+    SubmissionState,
+    User,
+)
+from raters import services
+from raters.models import Enrolment
+
+Picture = Callable[[int, int], Image.Image]
+
+
+@dataclass
+class Desk:
+    """A study and what tests do to it."""
+
+    study: Study
+    prompts: list[Prompt]
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+
+    def contestant(self, name: str, draw: Picture | None = None, **save: object) -> Checkpoint:
+        """A complete submission: `draw(prompt number, contestant number)` for each prompt, saved by Pillow as told."""
+        number = len(self.checkpoints)
+        checkpoint = Checkpoint.objects.create(study=self.study, name=name)
+        Submission.objects.create(checkpoint=checkpoint, state=SubmissionState.COMPLETE, completed_at=timezone.now())
+        for place, prompt in enumerate(self.prompts):
+            picture = (draw or noise)(place, number)
+            buffer = io.BytesIO()
+            picture.save(buffer, **{"format": "PNG", **save})
+            media = store(self.study, buffer.getvalue(), str(save.get("format", "PNG")).lower())
+            Sample.objects.create(checkpoint=checkpoint, prompt=prompt, media=media)
+        self.checkpoints.append(checkpoint)
+        return checkpoint
+
+    def rater(self, name: str) -> Enrolment:
+        """A rater who has begun."""
+        user = User.objects.create_user(name, password="a-long-password")
+        Membership.objects.create(study=self.study, user=user, role=Role.RATER)
+        enrolment = services.enrol(study=self.study, user=user)
+        services.consent(enrolment=enrolment, version=self.study.consent_version)
+        return services.start(enrolment=enrolment)
+
+
+def noise(place: int, contestant: int) -> Image.Image:
+    """48×32 pixels that differ for every prompt and contestant."""
+    random = np.random.default_rng([place, contestant])
+    return Image.fromarray(random.integers(0, 255, (32, 48, 3), dtype=np.uint8))
+
+
+def store(study: Study, content: bytes, form: str) -> Media:
+    digest = hashlib.sha256(content).hexdigest()
+    with Image.open(io.BytesIO(content)) as picture:
+        width, height = picture.size
+    media, made = Media.objects.get_or_create(
+        study=study,
+        sha256=digest,
+        defaults={"size": len(content), "kind": "image", "format": form, "width": width, "height": height},
+    )
+    if made:
+        default_storage.save(media.path, ContentFile(content))
+    return media
+
+
+def make_desk(slug: str = "study", prompts: int = 4, **values: object) -> Desk:
+    study = Study.objects.create(
+        slug=slug, name="Which is sharper", state=StudyState.OPEN, consent="I take part **freely**.", **values
+    )
+    Criterion.objects.create(study=study, key="quality", name="Quality", question="Which picture is better?")
+    return Desk(
+        study,
+        [
+            Prompt.objects.create(study=study, key=f"prompt-{n}", text=f"A photograph, number {n}.", position=n)
+            for n in range(prompts)
+        ],
+    )
+
+
+@pytest.fixture
+def desk(db: None) -> Desk:
+    """Three contestants on four prompts, with their copies made."""
+    desk = make_desk()
+    for name in ("Alpha", "Beta", "Gamma"):
+        desk.contestant(name)
+    services.prepare_presentation(study=desk.study)
+    return desk
+
+
+@pytest.fixture
+def bare_desk(db: None) -> Callable[..., Desk]:
+    """Makes studies without contestants."""
+    return make_desk
