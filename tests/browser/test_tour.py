@@ -1,4 +1,4 @@
-"""The tour of the README, by the README's means: a whole system, real workers, the command line, two raters' keyboards."""
+"""The tour of the README by its own means: a whole system, real workers, the command line, two raters at keyboards."""
 
 import json
 import os
