@@ -149,6 +149,21 @@ class ClipText(Extractor):
         return torch.cat([rows, cut.to(rows.dtype)], dim=1)
 
 
+def checked_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises: BadInput if torch has no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise BadInput(
+            f"There is no device “{name}” on this machine; choose cpu, or cuda where there is a GPU."
+        ) from None
+    return device
+
+
 def load_extractor(column: str, protocol: Protocol, weights: Weights, device: torch.device, batch: int) -> Extractor:
     """The maker of `column` under `protocol`; its network is loaded once per process.
 

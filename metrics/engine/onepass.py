@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
 import numpy as np
 import PIL
@@ -30,36 +29,13 @@ from metrics.engine.images import decode_image
 from metrics.engine.protocol import Protocol
 from metrics.engine.references import Reference, reference_from_blocks
 from metrics.engine.registry import Need, columns_of, get_metric
+from metrics.engine.subjects import Opener, Subject
 from metrics.engine.weights import Weights
 
-Opener = Callable[[], BinaryIO]
 Pixels = NDArray[np.uint8]
 
 BATCH_ON_CPU = 4
 BATCH_ON_GPU = 64
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One sample to measure.
-
-    Attributes:
-        key: SHA-256 of its bytes; rows are found again under it.
-        open: gives its bytes, as often as asked.
-        caption, reference_key, reference_open: what CLIPScore and the paired metrics need beside it.
-        name: what to call it in an error; the key where empty.
-    """
-
-    key: str
-    open: Opener
-    caption: str | None = None
-    reference_key: str | None = None
-    reference_open: Opener | None = None
-    name: str = ""
-
-    @property
-    def title(self) -> str:
-        return self.name or self.key
 
 
 def compute_block(
