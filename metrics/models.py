@@ -192,20 +192,21 @@ class Shard(models.Model):
 
 
 class FeatureBlock(models.Model):
-    """An index row of the feature cache: in which block and row a medium's features of one fingerprint lie."""
+    """An index row of the feature cache: in which block and row one value of one fingerprint lies.
 
-    media = models.ForeignKey(Media, models.CASCADE, related_name="+")
-    beside = models.CharField(
-        max_length=64, blank=True, help_text="The SHA-256 of what else went in: a paired reference, a caption."
-    )
+    The cache is the study's own, like its media, so that nobody learns from a quick answer what another team has.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="+")
     fingerprint = models.CharField(max_length=64)
+    key = models.CharField(
+        max_length=129, help_text="The SHA-256 of what went in: an image, a caption, or an image and its reference."
+    )
     path = models.CharField(max_length=300)
     row = models.PositiveIntegerField()
 
     class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["media", "fingerprint", "beside"], name="features_once")
-        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["study", "fingerprint", "key"], name="features_once")]
 
     def __str__(self) -> str:
         return f"{self.path} row {self.row}"
@@ -233,6 +234,7 @@ class Score(models.Model):
     n = models.PositiveIntegerField(default=0)
     fingerprint = models.CharField(max_length=64, blank=True)
     protocol = models.JSONField(default=dict)
+    details = models.JSONField(default=dict, help_text="Further figures of the metric, by name.")
     warnings = models.JSONField(default=list)
     note = models.TextField(blank=True, help_text="Why there is no value, and what to do.")
     missing_weights = ArrayField(models.CharField(max_length=80), default=list, blank=True)

@@ -17,6 +17,7 @@ from metrics.services.shards import (
     expire_lease,
     fail_attempt,
     finish_shard,
+    index_block,
     release_dead_worker,
     renew_lease,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "fail_merge",
     "finish_merge",
     "finish_shard",
+    "index_block",
     "keep_reference_statistics",
     "note_weights",
     "release_dead_worker",

@@ -37,6 +37,7 @@ class Result:
     fingerprint: str = ""
     protocol: Mapping[str, Any] = field(default_factory=dict)
     efficiency: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     per_sample: Mapping[int, float] = field(default_factory=dict)
     waits: str = ""
     problem: str = ""
@@ -95,6 +96,7 @@ def _write_score(run: Run, result: Result) -> None:
         interval=result.interval,
         n=result.n,
         warnings=list(result.warnings),
+        details=dict(result.details),
         fingerprint=result.fingerprint,
         protocol=dict(result.protocol),
         efficiency=dict(result.efficiency),

@@ -181,7 +181,7 @@ def default_metrics(submission: Submission) -> list[MetricSpec]:
 def _require_complete(submission: Submission) -> None:
     if not submission.is_complete:
         raise Conflict(
-            f"{submission.checkpoint}'s submission is incomplete and only complete ones are scored; send what is missing."
+            f"{submission.checkpoint}'s submission is incomplete and cannot be scored yet; send what is missing."
         )
 
 

@@ -5,7 +5,8 @@ that was believed dead can neither write progress nor finish.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -25,11 +26,10 @@ class StaleLease(Conflict):
 
 @dataclass(frozen=True)
 class CachedRow:
-    """Where one value of one column lies: of which media, what else went into it, and its row in the new block."""
+    """A value for the feature cache: under which fingerprint and key it is found, and its row in the block."""
 
-    media_id: int
-    beside: str
     fingerprint: str
+    key: str
     row: int
 
 
@@ -80,7 +80,7 @@ def finish_shard(*, shard_id: int, token: int, block: str, cached: Iterable[Cach
     """
     with transaction.atomic():
         # The run's row is locked first, so that of two shards finishing together the later sees the earlier.
-        run = Run.objects.select_for_update().get(shards=shard_id)
+        run = Run.objects.select_for_update(of=("self",)).select_related("submission__checkpoint").get(shards=shard_id)
         done = Shard.objects.filter(pk=shard_id, token=token, state=ShardState.LEASED).update(
             state=ShardState.DONE,
             block=block,
@@ -91,12 +91,20 @@ def finish_shard(*, shard_id: int, token: int, block: str, cached: Iterable[Cach
         )
         if not done:
             raise StaleLease("The shard was given to another worker or its run was cancelled; this result is dropped.")
-        rows = [
-            FeatureBlock(media_id=row.media_id, beside=row.beside, fingerprint=row.fingerprint, path=block, row=row.row)
-            for row in cached
-        ]
-        FeatureBlock.objects.bulk_create(rows, batch_size=2000, ignore_conflicts=True)
+        index_block(study_id=run.submission.checkpoint.study_id, path=block, rows=cached)
         start_merge_if_due(run=run)
+
+
+def index_block(*, study_id: UUID, path: str, rows: Iterable[CachedRow]) -> None:
+    """Let later passes find these rows of a block in storage; what is there already stays."""
+    FeatureBlock.objects.bulk_create(
+        [
+            FeatureBlock(study_id=study_id, fingerprint=row.fingerprint, key=row.key, path=path, row=row.row)
+            for row in rows
+        ],
+        batch_size=2000,
+        ignore_conflicts=True,
+    )
 
 
 def start_merge_if_due(*, run: Run) -> bool:

@@ -95,9 +95,9 @@ def _resume_waiting_scores() -> int:
 
 
 def _may_run_now(score: Score, weights: Weights) -> bool:
-    """Whether these weights came after the score began to wait for them: each coming is one try."""
+    """Whether these weights came after its run began to look for them: each coming is one try."""
     pinned = score.run.protocol.get("weights", {}).get(weights.name)
-    return weights.available_at > score.created_at or weights.sha256 != pinned
+    return weights.sha256 != pinned or weights.available_at > (score.run.started_at or score.run.created_at)
 
 
 def _ring_again() -> int:

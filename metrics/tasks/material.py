@@ -1,0 +1,162 @@
+"""What the engine asks of a site: samples as subjects, weights, the device, and the cache of features."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import BinaryIO, cast
+from uuid import UUID
+
+import torch
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from evalhub.studies.models import Media, Sample
+from metrics import services
+from metrics.engine.blocks import Block, Lookup, Row
+from metrics.engine.catalogue import get_weights_spec
+from metrics.engine.errors import EngineError, MissingWeights
+from metrics.engine.onepass import Subject
+from metrics.engine.protocol import Protocol
+from metrics.engine.registry import get_metric
+from metrics.engine.weights import Weights
+from metrics.models import FeatureBlock
+
+log = logging.getLogger(__name__)
+
+# After a registry did not answer, seconds until it is asked again.
+PULL_PAUSE = 300.0
+_unanswered: dict[str, tuple[float, str]] = {}
+
+
+def device() -> str:
+    """The device that TORCH_DEVICE names; by default a GPU where there is one."""
+    if settings.TORCH_DEVICE != "auto":
+        return str(settings.TORCH_DEVICE)
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def subjects_of(sample_ids: Sequence[int]) -> list[Subject]:
+    """The samples in the order given, each opened from storage: originals, never presentation copies."""
+    samples = Sample.objects.select_related("media", "prompt__reference").in_bulk(sample_ids)
+    return [_subject(samples[pk]) for pk in sample_ids]
+
+
+def _subject(sample: Sample) -> Subject:
+    reference = sample.prompt.reference
+    return Subject(
+        key=sample.media.sha256,
+        open=_opener(sample.media),
+        caption=sample.prompt.text or None,
+        reference_key=reference.sha256 if reference else None,
+        reference_open=_opener(reference) if reference else None,
+        name=f"The output for prompt “{sample.prompt.key}” (seed {sample.seed})",
+    )
+
+
+def subject_of_media(media: Media) -> Subject:
+    """A reference image."""
+    return Subject(key=media.sha256, open=_opener(media), name=f"The reference image {media}")
+
+
+def _opener(media: Media) -> Callable[[], BinaryIO]:
+    return cast(Callable[[], BinaryIO], partial(default_storage.open, media.path, "rb"))
+
+
+def obstacle_of(metric: str, protocol: Protocol, on_stage: Callable[[str], None]) -> str:
+    """Gets the weights of a metric here; empty when they are, else a sentence that says how an operator gets them.
+
+    Args: on_stage: told of a download's progress.
+    """
+    weights = Weights(settings.WEIGHTS_FOLDER)
+    for name in get_metric(metric).weights:
+        try:
+            pulled = _pull_if_missing(weights, name, on_stage)
+            state = weights.state(name)
+            weights.require(name)
+        except EngineError as error:
+            return str(error)
+        services.note_weights(name=name, sha256=state.tensors_sha256, model=state.clip_model, anew=pulled)
+        if state.tensors_sha256 != protocol.weights.get(name):
+            return f"The weights “{name}” on this worker are not those that the run pinned; a new run takes these."
+    return ""
+
+
+def _pull_if_missing(weights: Weights, name: str, on_stage: Callable[[str], None]) -> bool:
+    spec = get_weights_spec(name)
+    if spec.any_checkpoint or weights.state(name).present:
+        return False
+    since, sentence = _unanswered.get(name, (0.0, ""))
+    if sentence and time.monotonic() - since < PULL_PAUSE:
+        raise MissingWeights(name, sentence)
+
+    def on_bytes(done: int, total: int | None) -> None:
+        share = f" {100 * done // total} %" if total else f" {done / 2**20:.0f} MiB"
+        on_stage(f"fetching weights {name}{share}")
+
+    on_stage(f"fetching weights {name}")
+    try:
+        weights.pull(name, on_bytes=on_bytes)
+    except MissingWeights as missing:
+        _unanswered[name] = (time.monotonic(), str(missing))
+        raise
+    finally:
+        on_stage("")
+    return True
+
+
+class Cache:
+    """The study's rows that are known already, and which rows of a new block are worth remembering."""
+
+    def __init__(self, study_id: UUID) -> None:
+        self._study_id = study_id
+        self._found: set[tuple[str, str]] = set()
+
+    def lookup(self, fingerprint: str, keys: Sequence[str]) -> Mapping[str, Row]:
+        """The engine's `Lookup`: reads each block that holds some of the rows once."""
+        wanted: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        known = FeatureBlock.objects.filter(study=self._study_id, fingerprint=fingerprint, key__in=keys)
+        for path, key, row in known.values_list("path", "key", "row"):
+            wanted[path].append((key, row))
+        rows: dict[str, Row] = {}
+        for path, places in wanted.items():
+            rows.update(_rows_from(path, fingerprint, places))
+        self._found.update((fingerprint, key) for key in rows)
+        return rows
+
+    def new_rows(self, block: Block) -> list[services.CachedRow]:
+        """The rows that were computed and not found."""
+        return [
+            services.CachedRow(fingerprint=fingerprint, key=key, row=row)
+            for column, fingerprint in block.fingerprints.items()
+            for row, key in enumerate(block.row_keys[column])
+            if (fingerprint, key) not in self._found
+        ]
+
+
+def _rows_from(path: str, fingerprint: str, places: Iterable[tuple[str, int]]) -> dict[str, Row]:
+    try:
+        block = load_block(path)
+    except (OSError, EngineError) as error:
+        # The cache only saves time: what cannot be read is computed again.
+        log.warning("The cached features in %s cannot be read: %s", path, error)
+        return {}
+    column = next((name for name, made in block.fingerprints.items() if made == fingerprint), None)
+    if column is None:
+        return {}
+    return {key: block.columns[column][row] for key, row in places if block.row_keys[column][row] == key}
+
+
+def load_block(path: str) -> Block:
+    with default_storage.open(path, "rb") as file:
+        return Block.load(file.read())
+
+
+def keep(path: str, data: bytes) -> str:
+    """Store a file that is never changed; where it lies."""
+    return default_storage.save(path, ContentFile(data))
+
+
+__all__ = ["Cache", "Lookup", "device", "keep", "load_block", "obstacle_of", "subject_of_media", "subjects_of"]
