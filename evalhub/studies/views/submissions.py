@@ -48,6 +48,7 @@ def submission(request: HttpRequest, submission_id: object) -> HttpResponse:
         "submission": found,
         "checkpoint": found.checkpoint,
         "report": report(found),
+        "references": study.prompts.exclude(reference=None).exists(),
         "page": Paginator(entries, PICTURES_ON_A_PAGE).get_page(request.GET.get("page")),
     }
     return render(request, "studies/submission.html", context)
