@@ -1,4 +1,4 @@
-"""Advisory locks of PostgreSQL, one set per study. They vanish with the transaction or the connection that holds them."""
+"""Advisory locks of PostgreSQL, one set per study. They vanish with the transaction or connection that holds them."""
 
 import hashlib
 from collections.abc import Iterator

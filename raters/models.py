@@ -87,6 +87,9 @@ class Enrolment(models.Model):
             ),
         ]
 
+    def __str__(self) -> str:
+        return f"{self.rater} in {self.study}"
+
 
 class PresentationCopyQuerySet(models.QuerySet["PresentationCopy"]):
     def ready(self) -> "PresentationCopyQuerySet":
@@ -122,6 +125,9 @@ class PresentationCopy(models.Model):
         # What can be offered is read again when a study's newest copy is another one.
         indexes: ClassVar = [models.Index(fields=["study", "id"], name="copy_newest")]
 
+    def __str__(self) -> str:
+        return f"{self.media} at {self.width}×{self.height}"
+
     @property
     def path(self) -> str:
         name = f"{self.media.sha256}-{self.width}x{self.height}-{self.policy}"
@@ -130,7 +136,7 @@ class PresentationCopy(models.Model):
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def unanswered(self) -> "ComparisonQuerySet":
-        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased after it."""
+        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased since."""
         live = self.filter(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None)
         return live.filter(answered_at=None).order_by("id")
 
@@ -197,6 +203,9 @@ class Comparison(models.Model):
             models.Index(fields=["study", "left_checkpoint", "right_checkpoint", "prompt"], name="comparison_of_pair"),
         ]
 
+    def __str__(self) -> str:
+        return f"Comparison {self.pk}"
+
 
 class VoteQuerySet(models.QuerySet["Vote"]):
     def latest_revisions(self, up_to: int | None = None) -> "VoteQuerySet":
@@ -253,6 +262,9 @@ class Vote(models.Model):
         # A fit reads a study's votes up to its cut-off, in order.
         indexes: ClassVar = [models.Index(fields=["study", "criterion", "id"], name="vote_by_study")]
 
+    def __str__(self) -> str:
+        return f"Vote {self.pk}"
+
 
 class Fit(models.Model):
     """A frozen ranking of a study: the votes up to `cut_off`, one method, one version, one seed."""
@@ -283,6 +295,9 @@ class Fit(models.Model):
         indexes: ClassVar = [models.Index(fields=["study", "criterion", "-created_at"], name="fit_newest")]
         ordering: ClassVar = ["-created_at"]
 
+    def __str__(self) -> str:
+        return f"{self.criterion} of {self.study}, up to vote {self.cut_off}"
+
 
 class Rating(models.Model):
     """One contestant's row of one fit. `rating` is null where the votes cannot place it; the fit's warnings say why."""
@@ -305,3 +320,6 @@ class Rating(models.Model):
     class Meta:
         ordering: ClassVar = [F("rating").desc(nulls_last=True), "id"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["fit", "checkpoint"], name="rating_once_per_fit")]
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint}: {self.rating}"

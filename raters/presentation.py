@@ -1,8 +1,8 @@
 """What raters see: every output encoded anew under one policy, so that nothing but its pixels can tell two apart.
 
-The policy `webp-1`: the first picture of the file, 8 bits a channel, turned as EXIF says, converted to sRGB from its ICC
-profile, laid on mid-grey where transparent, scaled by Lanczos to fit the canvas, mid-grey around it where the aspect
-differs, lossless WebP of fixed settings and nothing else in the file. Equal pixels give equal bytes.
+The policy `webp-1`: the first picture of the file, 8 bits a channel, turned as EXIF says, converted to sRGB from its
+ICC profile, laid on mid-grey where transparent, scaled by Lanczos to fit the canvas, mid-grey around it where the
+aspect differs, lossless WebP of fixed settings and nothing else in the file. Equal pixels give equal bytes.
 
 Pure Pillow, for files that were decoded whole when they arrived. One picture at a time, converted in bands: besides the
 decoder's own pixels it holds three bytes a pixel of the source, and two canvases.
@@ -41,7 +41,7 @@ class Unpresentable(Exception):
 
 
 def canvas(sizes: Iterable[Size], edge: int) -> Size:
-    """The dimensions at which every output of one prompt is shown: those of the largest, its longest side at most `edge`."""
+    """The size at which every output of one prompt is shown: that of the largest, its longest side at most `edge`."""
     width, height = max(sizes, key=lambda size: (size[0] * size[1], size))
     scale = min(1.0, min(edge, LONGEST_EDGE) / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

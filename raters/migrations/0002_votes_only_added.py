@@ -2,8 +2,8 @@
 
 An undo adds a revision, an exclusion is a row of its own, and erasing a person cuts the link from her `Rater` to her
 account, so nothing the site does needs either. A study with votes therefore cannot be deleted through the site
-(Vote.study and Comparison.study protect it with a sentence); an operator who must purge one disables the trigger first, which
-only the table's owner can do and which is a deliberate act.
+(Vote.study and Comparison.study protect it); an operator who must purge one disables the trigger first, which only
+the table's owner can do and which is a deliberate act.
 """
 
 from typing import ClassVar
