@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raters.ranking.fit import Estimate
-from raters.ranking.intervals import compress, distinct_clusters, model_covariance, quantile, sandwich
+from raters.ranking.intervals import (
+    compress,
+    difference_variances,
+    distinct_clusters,
+    model_covariance,
+    quantile,
+    sandwich,
+)
 from raters.ranking.notices import cluster_notice
 from raters.ranking.result import Effect
 from raters.ranking.votes import Codes, Floats, Tally
@@ -82,6 +89,10 @@ def find_certainty(
     doubtful[:k] |= ~ranked
     if small:
         doubtful |= _few(estimate, tally, clusters)
+    sure = np.flatnonzero(~doubtful[:k])
+    pairs = np.ix_(sure, sure)
+    collapsed = difference_variances(robust[pairs]) < COLLAPSED * difference_variances(model[pairs])
+    doubtful[sure] |= collapsed.any(axis=1)
     laplace = doubtful & (quantile(np.inf) ** 2 * modelled > quantile(freedom) ** 2 * own)
     # Added on the diagonal: the extra uncertainty is the contestant's own, and the matrix stays positive semi-definite.
     combined = robust + np.diag(np.where(laplace, np.maximum(modelled - own, 0), 0))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from raters.ranking.votes import LEFT, RIGHT, Codes, Floats, Votes
+from raters.ranking.votes import LEFT, OUTCOMES, RIGHT, Codes, Votes
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,20 +44,35 @@ def connect(votes: Votes, names: Sequence[str]) -> Connections:
     return Connections(ranked=ranked, linked=np.asarray(linked, dtype=bool))
 
 
-def position_is_identified(first: Codes, second: Codes, contestants: int) -> bool:
-    """Whether the sides varied enough to tell the position effect from the strengths.
+def position_obstacle(votes: Votes, contestants: int) -> str | None:
+    """Why the votes cannot tell the position effect, as a sentence; None when they can.
 
-    They did not when some strengths alone make every shown pair differ by exactly one: then δ is aliased with them. The
-    test is the residual of the least-squares fit of ones by those differences over the (C,) ordered pairs shown.
+    The effect is infinite when all decisions fell to one side. It is aliased with the strengths when some strengths
+    alone make every shown pair differ by exactly one: then the least-squares fit of ones by their differences is exact.
     """
-    if not len(first):
-        return False
-    ones = np.ones(len(first))
-    pairs = np.bincount(first * contestants + second, minlength=contestants**2).reshape(contestants, contestants)
-    laplacian: Floats = np.diag(pairs.sum(axis=0) + pairs.sum(axis=1)).astype(np.float64) - pairs - pairs.T
-    target = np.bincount(first, ones, contestants) - np.bincount(second, ones, contestants)
-    potential = np.linalg.lstsq(laplacian, target, rcond=None)[0]
-    return bool(np.abs(ones - potential[first] + potential[second]).max() > 1e-6)
+    decisions = votes.outcome[votes.outcome <= RIGHT]
+    if not len(decisions):
+        return "No vote was decided, so a position effect cannot be told; it was left out."
+    if (decisions == decisions[0]).all():
+        return (
+            f"All {len(decisions)} decisions went to the {OUTCOMES[decisions[0]]} side, so a position effect cannot be "
+            "told; it was left out. Check that sides are drawn at random and that raters look at both."
+        )
+    shown = np.unique(votes.left * contestants + votes.right)
+    first, second = np.divmod(shown, contestants)
+    rows = np.arange(len(shown))
+    gaps = coo_array(
+        (np.repeat([1.0, -1.0], len(shown)), (np.tile(rows, 2), np.concatenate([first, second]))),
+        shape=(len(shown), contestants),
+    ).tocsr()
+    ones = np.ones(len(shown))
+    strengths = np.linalg.lstsq((gaps.T @ gaps).toarray(), gaps.T @ ones, rcond=None)[0]
+    if np.abs(ones - gaps @ strengths).max() < 1e-6:
+        return (
+            "The sides were never changed enough to tell a position effect from the contestants' strengths, so it was "
+            "left out; show each pair both ways round."
+        )
+    return None
 
 
 def _largest(labels: Codes, activity: Codes, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -117,6 +117,12 @@ def positive_part(matrix: Floats) -> Floats:
     return np.asarray((vectors * np.maximum(values, 0)) @ vectors.T)
 
 
+def difference_variances(covariance: Floats) -> Floats:
+    """(m, m) variances of all pairwise differences of (m,) estimates."""
+    own = np.diag(covariance)
+    return np.maximum(own[:, None] + own[None, :] - 2 * covariance, 0)
+
+
 def quantile(degrees_of_freedom: float) -> float:
     """The two-sided 95 % quantile of Student's t; of the normal distribution at infinity."""
     upper = (1 + LEVEL) / 2
@@ -132,11 +138,10 @@ def simultaneous_quantile(covariance: Floats, degrees_of_freedom: float, seed: i
     m = len(covariance)
     values, vectors = np.linalg.eigh(covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    variances = np.diag(covariance)
-    spread = np.sqrt(np.maximum(variances[:, None] + variances[None, :] - 2 * covariance, 0))
+    spread = np.sqrt(difference_variances(covariance))
     precision = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
     random = np.random.default_rng(seed)
-    draws = int(np.clip(1e8 / m**2, 2_000, 20_000))
+    draws = int(np.clip(1e8 / m**2, 2_000, 10_000))
     sample = random.standard_normal((draws, m)) @ root
     if np.isfinite(degrees_of_freedom):
         sample /= np.sqrt(random.chisquare(degrees_of_freedom, (draws, 1)) / degrees_of_freedom)
@@ -149,8 +154,7 @@ def simultaneous_quantile(covariance: Floats, degrees_of_freedom: float, seed: i
 
 def rank_intervals(strengths: Floats, covariance: Floats, degrees_of_freedom: float, seed: int) -> tuple[Codes, Codes]:
     """(m,) best and worst rank of each that the simultaneous 95 % comparison of all pairs leaves open."""
-    variances = np.diag(covariance)
-    spread = np.sqrt(np.maximum(variances[:, None] + variances[None, :] - 2 * covariance, 0))
+    spread = np.sqrt(difference_variances(covariance))
     critical = simultaneous_quantile(covariance, degrees_of_freedom, seed)
     gap = strengths[None, :] - strengths[:, None]
     surely_better = (gap > critical * spread).sum(axis=1)

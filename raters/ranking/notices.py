@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raters.ranking.result import Effect
-from raters.ranking.votes import LEFT, RIGHT, Tally, Votes
+from raters.ranking.votes import RIGHT, Tally, Votes
 
 FEW_CLUSTERS = 10
 SHOWN_NAMES = 5
 SIDE_BIAS = 3  # standard errors
-ONE_SIDED = 6  # decisions, all for the same side, before it is remarked on
 
 
 def vote_notices(votes: Votes) -> list[str]:
@@ -20,8 +19,6 @@ def vote_notices(votes: Votes) -> list[str]:
         return ["There are no votes yet, so nobody is ranked; collect comparisons first."]
     if (votes.outcome > RIGHT).all():
         return ["Every vote is a tie or both bad, so the votes show no difference; ask a question that separates more."]
-    if side := _only_side(votes):
-        return [f"Every decision went to the {side} side, so the votes say little about quality; check the raters."]
     return []
 
 
@@ -72,9 +69,9 @@ def laplace_notice(names: Sequence[str]) -> list[str]:
     return [f"{listed(names)} {has} few or one-sided votes, so the interval shown is model-based (Laplace)."]
 
 
-def position_notices(position: Effect, votes: Votes) -> list[str]:
+def position_notices(position: Effect) -> list[str]:
     """Says so when the side shown moved the votes; `position` in natural-log units."""
-    if position.value is None or not position.se or _only_side(votes) or abs(position.value) <= SIDE_BIAS * position.se:
+    if position.value is None or not position.se or abs(position.value) <= SIDE_BIAS * position.se:
         return []
     side, size = "left" if position.value > 0 else "right", 400 / np.log(10) * abs(position.value)
     return [f"Raters favoured the {side} side by {size:.0f} Elo; the ratings are corrected for it."]
@@ -86,11 +83,3 @@ def listed(names: Sequence[str]) -> str:
     if len(names) > SHOWN_NAMES:
         shown.append(f"{len(names) - SHOWN_NAMES} more")
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def _only_side(votes: Votes) -> str | None:
-    """The side that all of six or more decisions went to."""
-    decisions = votes.outcome[votes.outcome <= RIGHT]
-    if len(decisions) < ONE_SIDED or (decisions != decisions[0]).any():
-        return None
-    return "left" if decisions[0] == LEFT else "right"

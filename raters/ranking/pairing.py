@@ -12,6 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from raters.ranking.errors import MalformedVotes, UnknownOption
+from raters.ranking.intervals import difference_variances
 from raters.ranking.likelihood import outcome_probabilities
 from raters.ranking.votes import Codes, Floats
 
@@ -63,7 +64,8 @@ def pair_probabilities(
     weights = weights * np.where(newcomer[:, None] | newcomer[None, :], NEWCOMER_WEIGHT, 1.0)
     even = pairs / pairs.sum()
     informed = weights / weights.sum() if weights.sum() > 0 else even
-    return np.asarray(2 * (uniform * even + (1 - uniform) * informed))
+    # Rounding differs between (i, j) and (j, i), so the halves are averaged.
+    return np.asarray(2 * uniform * even + (1 - uniform) * (informed + informed.T))
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,7 @@ def _differences(strengths: Floats, covariance: Floats) -> tuple[Floats, Floats]
     mean = np.where(rated, strengths, strengths[rated].mean())
     known = np.where(rated[:, None] & rated[None, :], covariance, 0.0)
     known[~rated, ~rated] = PRIOR_VARIANCE
-    own = np.diag(known)
-    return mean[:, None] - mean[None, :], np.maximum(own[:, None] + own[None, :] - 2 * known, 0)
+    return mean[:, None] - mean[None, :], difference_variances(known)
 
 
 def _across_groups(counts: Floats) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raters.ranking.certainty import Certainty, find_certainty, usable_clusters
-from raters.ranking.connections import connect, position_is_identified
+from raters.ranking.connections import connect, position_obstacle
 from raters.ranking.errors import MalformedVotes, UnknownContestant, UnknownOption
 from raters.ranking.fit import TOLERANCE, Estimate, Model, Objective, maximise
 from raters.ranking.intervals import LEVEL, quantile, rank_intervals
@@ -97,7 +97,7 @@ def rank(
         )
     unit, zero = (ELO, ORIGIN) if scale == "elo" else (1.0, 0.0)
     effect = certainty.position if certainty else Effect()
-    notices += position_notices(effect, votes)
+    notices += position_notices(effect)
     strengths, covariance, model_only, laplace = _spread(certainty, members, len(names))
     freedom = certainty.degrees_of_freedom if certainty else np.inf
     rows = _rows(
@@ -152,19 +152,13 @@ def _estimate(
             return None, votes
     ties = model == "davidson" and bool(tied.any()) and len(votes) > 0
     if position:
-        cells = Cells.tally(votes, k, position=True)
-        if position_is_identified(cells.first, cells.second, k):
-            estimate = maximise(Objective(cells, ties, phantom))
+        obstacle = position_obstacle(votes, k)
+        if not obstacle:
+            estimate = maximise(Objective(Cells.tally(votes, k, position=True), ties, phantom))
             if estimate.converged:
                 return estimate, votes
-            notices.append(
-                "The position effect has no finite estimate in these votes, so it was left out; use phantom votes."
-            )
-        else:
-            notices.append(
-                "The sides were never changed enough to tell a position effect from the contestants' strengths, so it "
-                "was left out; show each pair both ways round."
-            )
+            obstacle = "The position effect has no finite estimate, so it was left out; use phantom votes."
+        notices.append(obstacle)
     estimate = maximise(Objective(Cells.tally(votes, k, position=False), ties, phantom))
     if estimate.converged:
         return estimate, votes

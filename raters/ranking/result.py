@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import stdtr
 
-from raters.ranking.intervals import quantile
+from raters.ranking.intervals import difference_variances, quantile
 from raters.ranking.votes import Floats
 
 Settings = dict[str, str | float | int | list[str] | None]
@@ -120,9 +120,7 @@ class Ranking:
 
     def difference_se(self) -> Floats:
         """(K, K) standard errors of all pairwise differences, on the ranking's scale; zero diagonal."""
-        variances = np.diag(self.covariance)
-        square = variances[:, None] + variances[None, :] - 2 * self.covariance
-        return np.asarray(np.sqrt(np.maximum(square, 0)) * self.unit)
+        return np.asarray(np.sqrt(difference_variances(self.covariance)) * self.unit)
 
     def superiority(self) -> Floats:
         """(K, K) probability that the row's contestant is stronger than the column's; a half on the diagonal."""
