@@ -1,12 +1,16 @@
-"""Look into one untrusted file, in a process of its own with little time and memory.
+"""Look into untrusted files, each in a process of its own with little time and memory.
 
-Run as `python -I -S decode.py FILE PACKAGES SECONDS BYTES SIDE`: the file, the folder of Pillow, and the limits.
-Prints one JSON object: what the file is, or `{"problem": …}`, a phrase that follows the file's name in a sentence.
-Imports as little as it can, since it starts once for every file that arrives.
+Run as `python -I -S decode.py PACKAGES`, the folder of Pillow. Each line read is a JSON question (`path`, and the
+limits `seconds`, `memory` in bytes, `side` in pixels), each line written its answer: what the file is, or
+`{"problem": …}`, a phrase that follows the file's name in a sentence. This process never opens a file: it imports
+Pillow once and forks for each question, which costs a seventh of a new interpreter; it has one thread, so forking is
+safe. It ends when its input ends, that is, with whoever asks.
 """
 
 import json
+import os
 import resource
+import signal
 import sys
 
 # Pillow knows many formats; whoever sends a file chooses among these only.
@@ -77,8 +81,9 @@ def read_image(path: str, form: str, side: int) -> dict[str, object]:
             if max(width, height) > side:
                 raise Unfit(f"is {width}×{height} pixels; at most {side:,} on each side are taken")
             # A JPEG with a second picture inside (MPO) is shown as its first.
-            if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
-                raise Unfit(f"holds {image.n_frames} pictures (an animation or pages); send one still picture")
+            pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if pictures > 1:
+                raise Unfit(f"holds {pictures} pictures (an animation or pages); send one still picture")
             image.load()
             if image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8):
                 width, height = height, width
@@ -106,17 +111,48 @@ def limit(seconds: int, memory: int) -> None:
         resource.setrlimit(name, (most, most))
 
 
-def main(path: str, packages: str, seconds: str, memory: str, side: str) -> None:
-    limit(int(seconds), int(memory))
-    sys.path.append(packages)
+def examine(path: str, seconds: int, memory: int, side: int) -> dict[str, object]:
+    """The answer about one file, under limits that bind this process from now on."""
+    limit(seconds, memory)
+    signal.alarm(2 * seconds)
     try:
         with open(path, "rb") as file:
             form = sniff(file.read(512))
-        found = read_image(path, form, int(side))
+        return read_image(path, form, side)
     except Unfit as reason:
-        found = {"problem": str(reason)}
-    sys.stdout.write(json.dumps(found))
+        return {"problem": str(reason)}
+
+
+def answer(question: dict[str, object]) -> bytes:
+    """One line about one file, by a process made for it."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.write(writing, json.dumps(examine(**question)).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        line = pipe.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code == 0:
+        return line
+    if -code in (signal.SIGXCPU, signal.SIGALRM):
+        return json.dumps({"problem": f"takes longer than {question['seconds']} seconds to decode"}).encode()
+    return json.dumps({"problem": "makes the decoder fail; it is damaged, or made to do harm"}).encode()
+
+
+def main(packages: str) -> None:
+    sys.path.append(packages)
+    from PIL import AvifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
+
+    for question in sys.stdin.buffer:
+        sys.stdout.buffer.write(answer(json.loads(question)) + b"\n")
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -1,18 +1,19 @@
 """What a file really is, found out by a process that may fall over instead of this one."""
 
 import json
-import signal
+import os
 import subprocess
 import sys
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import PIL
 from django.conf import settings
 
 from evalhub.studies import decode
 
-_PROGRAM = decode.__file__
 _PACKAGES = str(Path(PIL.__file__).parent.parent)
 
 
@@ -36,27 +37,62 @@ class Facts:
 
 def inspect(path: Path) -> Facts:
     """Sniff and decode the file in a child process under the limits of the settings; Undecodable when it is not fit."""
-    seconds = settings.DECODE_SECONDS
-    limits = [str(seconds), str(settings.DECODE_MEMORY_BYTES), str(settings.MAX_IMAGE_SIDE)]
-    try:
-        # -I and -S: nothing of this process's paths and start-up code; no environment: it holds secrets. A new process,
-        # not a fork: gunicorn serves from threads.
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", _PROGRAM, str(path), _PACKAGES, *limits],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=2 * seconds + 10,
-            env={},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Undecodable(f"takes longer than {seconds} seconds to decode") from None
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise Undecodable(f"takes longer than {seconds} seconds, or more memory than there is, to decode")
-    if done.returncode != 0:
+    question = {
+        "path": str(path),
+        "seconds": settings.DECODE_SECONDS,
+        "memory": settings.DECODE_MEMORY_BYTES,
+        "side": settings.MAX_IMAGE_SIDE,
+    }
+    found = _ask(question)
+    if found is None:  # somebody ended that decoder; a new one gets one chance
+        found = _ask(question)
+    if found is None:
         raise Undecodable("makes the decoder fail; it is damaged, or made to do harm")
-    found = json.loads(done.stdout)
     if "problem" in found:
         raise Undecodable(found["problem"])
     return Facts(**found)
+
+
+class _Decoder:
+    """One process that answers questions about files, one at a time."""
+
+    def __init__(self) -> None:
+        # A new program, not a fork: this process has threads. -I, -S and no environment: it gets none of this process's
+        # start-up code and secrets.
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", decode.__file__, _PACKAGES],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={},
+        )
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any] | None:
+        """None when the process is gone."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else None
+
+
+# Decoders at rest; as many as have ever been needed at once. A forked process (a server's worker) begins with none.
+_resting: deque[_Decoder] = deque()
+os.register_at_fork(after_in_child=_resting.clear)
+
+
+def _ask(question: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        decoder = _resting.pop()
+    except IndexError:
+        decoder = _Decoder()
+    found = decoder.answer(question)
+    if found is None:
+        decoder.process.wait()
+    else:
+        _resting.append(decoder)
+    return found

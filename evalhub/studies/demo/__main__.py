@@ -5,13 +5,12 @@
 
 import argparse
 import json
-import statistics
 import sys
 from pathlib import Path
 
 from PIL import Image
 
-from evalhub.studies.demo.methods import METHODS, Method, enlarge, processor, write_outputs
+from evalhub.studies.demo.methods import METHODS, Method, enlarge, facts, write_outputs
 from evalhub.studies.demo.photographs import PhotographUnavailable
 
 NEWCOMER = Method(
@@ -37,17 +36,6 @@ def main() -> int:
         return 2
     print(f"{len(seconds)} outputs of {asked.method} are in {asked.folder}.")
     return 0
-
-
-def facts(seconds: list[float]) -> dict[str, float | str]:
-    """What `evalhub submit --facts` takes, from one latency per output in seconds."""
-    cuts = statistics.quantiles(seconds, n=20, method="inclusive")
-    return {
-        "latency_p50": round(statistics.median(seconds), 6),
-        "latency_p95": round(cuts[-1], 6),
-        "gpu": f"none ({processor()})",
-        "dtype": "uint8",
-    }
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ the crop's size. All of them are deterministic.
 
 import platform
 import re
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,3 +111,14 @@ def processor() -> str:
         # Only Linux has this file; elsewhere the platform module knows the name.
         name = None
     return name.group(1).strip() if name else platform.processor() or platform.machine()
+
+
+def facts(seconds: list[float]) -> dict[str, float | str]:
+    """What `evalhub submit --facts` takes, from one latency per output in seconds."""
+    cuts = statistics.quantiles(seconds, n=20, method="inclusive")
+    return {
+        "latency_p50": round(statistics.median(seconds), 6),
+        "latency_p95": round(cuts[-1], 6),
+        "gpu": f"none ({processor()})",
+        "dtype": "uint8",
+    }

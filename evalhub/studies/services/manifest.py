@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -124,8 +125,8 @@ def _is_safe(path: str) -> bool:
 
 
 def _twice(files: Sequence[ManifestFile], key: Callable[[ManifestFile], object], sentence: str) -> list[str]:
-    seen: set[object] = set()
-    return [sentence.format(key(file)) for file in files if key(file) in seen or seen.add(key(file))]
+    counted = Counter(key(file) for file in files)
+    return [sentence.format(value) for value, count in counted.items() if count > 1]
 
 
 def _listed(beginning: str, faults: Sequence[str]) -> str:
