@@ -1,5 +1,6 @@
 """Errors in one shape: a sentence for people, application/problem+json (RFC 9457) for programs."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -53,8 +54,8 @@ def _problem(code: int, sentence: str, details: dict[str, Any]) -> Response:
 
 
 def _title(code: int) -> str:
-    names = {400: "Bad request", 401: "Not signed in", 403: "Not allowed", 404: "Not found", 405: "Method not allowed"}
-    return names.get(code, f"HTTP {code}")
+    names = {401: "Not signed in", 403: "Not allowed"}
+    return names.get(code) or HTTPStatus(code).phrase.capitalize()
 
 
 def _sentence(error: Exception, data: Any) -> str:

@@ -1,5 +1,25 @@
 """Addresses of the API that speak of studies and submissions; evalhub.urls puts them under /api/v1/."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path, register_converter
+from django.urls.converters import StringConverter
 
-urlpatterns: list[URLPattern] = []
+from evalhub.studies import api
+
+
+class Sha256Converter(StringConverter):
+    regex = "[0-9a-f]{64}"
+
+
+register_converter(Sha256Converter, "sha256")
+
+urlpatterns: list[URLPattern] = [
+    path("login/", api.LoginView.as_view(), name="login"),
+    path("logout/", api.LogoutView.as_view(), name="logout"),
+    path("studies/", api.StudyListView.as_view(), name="studies"),
+    path("studies/<slug:slug>/", api.StudyView.as_view(), name="study"),
+    path("studies/<slug:slug>/prompts/", api.PromptListView.as_view(), name="prompts"),
+    path("studies/<slug:slug>/submissions/", api.SubmissionListView.as_view(), name="submissions"),
+    path("submissions/<uuid:submission_id>/", api.SubmissionView.as_view(), name="submission"),
+    path("submissions/<uuid:submission_id>/complete/", api.CompleteView.as_view(), name="complete"),
+    path("submissions/<uuid:submission_id>/files/<sha256:sha256>/", api.FileView.as_view(), name="file"),
+]

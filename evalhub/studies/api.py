@@ -1,0 +1,213 @@
+"""The API for programs: log in, look at studies, submit outputs. Everything goes through `access`."""
+
+import uuid
+
+from django.conf import settings
+from django.contrib.auth import authenticate
+from django.db.models import QuerySet
+from django.http import HttpRequest, UnreadablePostError
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import CursorPagination
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import ScopedRateThrottle
+from rest_framework.views import APIView
+
+from evalhub.problems import Refusal, TooLarge
+from evalhub.studies import services
+from evalhub.studies.access import Actor, get_study, get_submission, visible_studies
+from evalhub.studies.models import ApiToken, EntryState, Prompt, Study, Submission, User
+from evalhub.studies.serializers import (
+    LoginSerializer,
+    ManifestSerializer,
+    PromptSerializer,
+    ReceivedSerializer,
+    StudySerializer,
+    SubmissionSerializer,
+    SubmissionSummarySerializer,
+    TokenSerializer,
+)
+
+
+class WrongLogin(Refusal):
+    """No active account has that name and password."""
+
+    status = 401
+
+
+class LengthRequired(Refusal):
+    """A body without a length cannot be told from one that was cut off."""
+
+    status = 411
+
+
+class CutOff(Refusal):
+    """The connection broke before the whole body was here."""
+
+    status = 400
+
+
+class LoginView(APIView):
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = (ScopedRateThrottle,)
+    throttle_scope = "login"
+
+    @extend_schema(operation_id="login", auth=[], request=LoginSerializer, responses={201: TokenSerializer})
+    def post(self, request: Request) -> Response:
+        """Exchange a name and a password for a token."""
+        asked = LoginSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        who = asked.validated_data
+        user = authenticate(request._request, username=who["username"], password=who["password"])
+        if not isinstance(user, User):
+            raise WrongLogin("No active account has this name and password; check both, or reset the password.")
+        token, secret = services.create_token(user=user, name=who["name"], scope=who["scope"])
+        told = TokenSerializer({"token": secret, "expiry": token.expiry})
+        return Response(told.data, status=status.HTTP_201_CREATED)
+
+
+class LogoutView(APIView):
+    @extend_schema(operation_id="logout", request=None, responses={204: None})
+    def post(self, request: Request) -> Response:
+        """Revoke the token that signs this request."""
+        if not isinstance(request.auth, ApiToken):
+            raise Refusal("Only a token is revoked here; sign this request with the one that is to go.")
+        services.revoke_token(token=request.auth)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class StudyPages(CursorPagination):
+    ordering = ("slug",)
+
+
+class StudyListView(ListAPIView):
+    serializer_class = StudySerializer
+    pagination_class = StudyPages
+
+    def get_queryset(self) -> QuerySet[Study]:
+        if getattr(self, "swagger_fake_view", False):  # the schema is drawn without a user
+            return Study.objects.none()
+        return visible_studies(Actor.of(self.request))
+
+    @extend_schema(operation_id="studies")
+    def get(self, request: Request) -> Response:
+        """The studies that you are a member of."""
+        return self.list(request)
+
+
+class StudyView(APIView):
+    @extend_schema(operation_id="study", responses=StudySerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """One study."""
+        return Response(StudySerializer(get_study(Actor.of(request), slug, "see")).data)
+
+
+class PromptPages(CursorPagination):
+    ordering = ("position", "id")
+    page_size = 1000
+
+
+class PromptListView(ListAPIView):
+    serializer_class = PromptSerializer
+    pagination_class = PromptPages
+
+    def get_queryset(self) -> QuerySet[Prompt]:
+        if getattr(self, "swagger_fake_view", False):
+            return Prompt.objects.none()
+        study = get_study(Actor.of(self.request), self.kwargs["slug"], "see")
+        return study.prompts.select_related("source", "mask", "reference")
+
+    @extend_schema(operation_id="prompts")
+    def get(self, request: Request, slug: str) -> Response:
+        """What every contestant of the study is asked."""
+        return self.list(request)
+
+
+class SubmissionPages(CursorPagination):
+    ordering = ("-created_at", "-id")
+
+
+class SubmissionListView(ListAPIView):
+    serializer_class = SubmissionSummarySerializer
+    pagination_class = SubmissionPages
+
+    def get_queryset(self) -> QuerySet[Submission]:
+        if getattr(self, "swagger_fake_view", False):
+            return Submission.objects.none()
+        study = get_study(Actor.of(self.request), self.kwargs["slug"], "see")
+        return Submission.objects.filter(checkpoint__study=study).select_related("checkpoint__study")
+
+    @extend_schema(operation_id="submissions")
+    def get(self, request: Request, slug: str) -> Response:
+        """What has been submitted to the study, newest first."""
+        return self.list(request)
+
+    @extend_schema(operation_id="submit", request=ManifestSerializer, responses=SubmissionSerializer)
+    def post(self, request: Request, slug: str) -> Response:
+        """Begin a submission or go on with one; answers with the files that are still to be sent."""
+        actor = Actor.of(request)
+        study = get_study(actor, slug, "submit")
+        asked = ManifestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        submission = services.receive_manifest(
+            study=study, actor=actor.user, checkpoint=asked.facts(), files=asked.manifest()
+        )
+        return Response(SubmissionSerializer(submission).data)
+
+
+class SubmissionView(APIView):
+    @extend_schema(operation_id="submission", responses=SubmissionSerializer)
+    def get(self, request: Request, submission_id: uuid.UUID) -> Response:
+        """How far a submission has come."""
+        return Response(SubmissionSerializer(get_submission(Actor.of(request), submission_id, "see")).data)
+
+
+class CompleteView(APIView):
+    @extend_schema(operation_id="complete", request=None, responses=SubmissionSerializer)
+    def post(self, request: Request, submission_id: uuid.UUID) -> Response:
+        """Ask that a submission be complete: the same answer when it is, 409 with what is missing when not."""
+        submission = get_submission(Actor.of(request), submission_id, "submit")
+        return Response(SubmissionSerializer(services.complete_submission(submission=submission)).data)
+
+
+class FileView(APIView):
+    # The body is read as it comes, by the service; a parser would hold it in memory.
+    parser_classes = ()
+
+    @extend_schema(
+        operation_id="send_file",
+        request={"application/octet-stream": OpenApiTypes.BINARY},
+        responses={
+            200: ReceivedSerializer,
+            411: OpenApiResponse(description="No Content-Length."),
+            413: OpenApiResponse(description="More bytes than are taken."),
+            422: OpenApiResponse(description="The file arrived and does not do; the detail says why."),
+        },
+    )
+    def put(self, request: Request, submission_id: uuid.UUID, sha256: str) -> Response:
+        """Send the bytes of one promised file. The last one completes the submission."""
+        submission = get_submission(Actor.of(request), submission_id, "submit")
+        plain: HttpRequest = request._request
+        _check_length(plain)
+        try:
+            entries = services.receive_file(submission=submission, sha256=sha256, stream=plain)
+        except UnreadablePostError:
+            raise CutOff("The connection broke before the whole file had arrived; send it again.") from None
+        problems = [entry.problem for entry in entries if entry.state == EntryState.BAD]
+        if problems:
+            raise Refusal(" ".join(problems), problems=problems)
+        submission.refresh_from_db(fields=["state"])
+        return Response(ReceivedSerializer({"entries": entries, "submission": submission.state}).data)
+
+
+def _check_length(request: HttpRequest) -> None:
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length.isdigit():
+        raise LengthRequired("A file is sent with a Content-Length; send it again with its size in bytes.")
+    if int(length) > settings.MAX_FILE_BYTES:
+        raise TooLarge(f"The file has {int(length):,} bytes, and at most {settings.MAX_FILE_BYTES:,} are taken.")

@@ -1,0 +1,164 @@
+"""The shapes in which studies and submissions travel over the API."""
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.urls import reverse
+from rest_framework import serializers
+
+from evalhub.studies.models import Checkpoint, Media, Prompt, Study, Submission, TokenScope
+from evalhub.studies.services import CheckpointFacts, ManifestFile, report
+from evalhub.studies.services.manifest import BIGGEST
+
+
+class LoginSerializer(serializers.Serializer):
+    username = serializers.CharField()
+    password = serializers.CharField(trim_whitespace=False)
+    name = serializers.CharField(default="evalhub login", max_length=80, help_text="To know the token by later.")
+    scope = serializers.ChoiceField(TokenScope.choices, default=TokenScope.SUBMIT)
+
+
+class TokenSerializer(serializers.Serializer):
+    token = serializers.CharField(help_text="Shown once; only a hash of it is kept.")
+    expiry = serializers.DateTimeField()
+
+
+class StudySerializer(serializers.ModelSerializer):
+    prompts = serializers.SerializerMethodField()
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Study
+        fields: ClassVar = ["slug", "name", "description", "modality", "state", "prompts", "url"]
+
+    def get_prompts(self, study: Study) -> int:
+        return study.prompts.count()
+
+    def get_url(self, study: Study) -> str:
+        return settings.SITE_URL + reverse("study", args=[study.slug])
+
+
+class MediaSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Media
+        fields: ClassVar = ["sha256", "size", "kind", "format", "width", "height"]
+
+
+class PromptSerializer(serializers.ModelSerializer):
+    source = MediaSerializer(allow_null=True)
+    mask = MediaSerializer(allow_null=True)
+    reference = MediaSerializer(allow_null=True)
+
+    class Meta:
+        model = Prompt
+        fields: ClassVar = ["key", "text", "tags", "source", "mask", "reference"]
+
+
+class CheckpointSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Checkpoint
+        fields: ClassVar = [
+            "name",
+            "family",
+            "step",
+            "latency_p50",
+            "latency_p95",
+            "price",
+            "gpu",
+            "dtype",
+            "notes",
+        ]
+
+
+class PromisedSerializer(serializers.Serializer):
+    path = serializers.CharField()
+    sha256 = serializers.CharField()
+    size = serializers.IntegerField()
+
+
+class BadFileSerializer(serializers.Serializer):
+    path = serializers.CharField()
+    problem = serializers.CharField(help_text="A sentence that names the file and says what is wrong with it.")
+
+
+class ReportSerializer(serializers.Serializer):
+    summary = serializers.CharField(help_text="One sentence.")
+    awaited = serializers.IntegerField(help_text="Files that have not arrived.")
+    bad_files = BadFileSerializer(many=True)
+    missing_prompts = serializers.ListField(child=serializers.CharField(), help_text="Prompts that no file answers.")
+    duplicates = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="Groups of paths with the same bytes."
+    )
+
+
+class SubmissionSummarySerializer(serializers.ModelSerializer):
+    study = serializers.CharField(source="checkpoint.study.slug")
+    checkpoint = CheckpointSerializer()
+    url = serializers.SerializerMethodField(help_text="Its page, for people.")
+
+    class Meta:
+        model = Submission
+        fields: ClassVar = ["id", "state", "url", "study", "checkpoint", "created_at", "completed_at"]
+
+    def get_url(self, submission: Submission) -> str:
+        return settings.SITE_URL + reverse("submission", args=[submission.pk])
+
+
+class SubmissionSerializer(SubmissionSummarySerializer):
+    files = serializers.IntegerField()
+    received = serializers.IntegerField()
+    missing = PromisedSerializer(many=True, help_text="What is to be sent, each file once; bad files among them.")
+    report = ReportSerializer()
+
+    class Meta(SubmissionSummarySerializer.Meta):
+        fields: ClassVar = [*SubmissionSummarySerializer.Meta.fields, "files", "received", "missing", "report"]
+
+    def to_representation(self, submission: Submission) -> dict[str, Any]:
+        found = report(submission)
+        told = SubmissionSummarySerializer(submission, context=self.context).data
+        missing = submission.entries.outstanding().values("path", "sha256", "size")
+        told |= {"files": found.files, "received": found.received}
+        told["missing"] = list({file["sha256"]: file for file in missing}.values())
+        told["report"] = ReportSerializer(found).data
+        return told
+
+
+class FactsSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    family = serializers.CharField(default="", allow_blank=True)
+    step = serializers.IntegerField(default=None, allow_null=True, min_value=0, max_value=BIGGEST)
+    latency_p50 = serializers.FloatField(default=None, allow_null=True, help_text="Seconds per output.")
+    latency_p95 = serializers.FloatField(default=None, allow_null=True, help_text="Seconds per output.")
+    price = serializers.FloatField(default=None, allow_null=True, help_text="US dollars per output.")
+    gpu = serializers.CharField(default="", allow_blank=True)
+    dtype = serializers.CharField(default="", allow_blank=True)
+    notes = serializers.CharField(default="", allow_blank=True)
+
+
+class ManifestFileSerializer(serializers.Serializer):
+    path = serializers.CharField(max_length=1000, trim_whitespace=False)
+    sha256 = serializers.CharField(max_length=64)
+    size = serializers.IntegerField(min_value=1, max_value=BIGGEST)
+    prompt = serializers.CharField(max_length=200, trim_whitespace=False)
+    seed = serializers.IntegerField(default=0, min_value=-BIGGEST, max_value=BIGGEST)
+
+
+class ManifestSerializer(serializers.Serializer):
+    checkpoint = FactsSerializer()
+    files = ManifestFileSerializer(many=True)
+
+    def facts(self) -> CheckpointFacts:
+        return CheckpointFacts(**self.validated_data["checkpoint"])
+
+    def manifest(self) -> list[ManifestFile]:
+        return [ManifestFile(**file) for file in self.validated_data["files"]]
+
+
+class EntrySerializer(serializers.Serializer):
+    path = serializers.CharField()
+    state = serializers.CharField(help_text="received")
+
+
+class ReceivedSerializer(serializers.Serializer):
+    entries = EntrySerializer(many=True, help_text="The manifest's lines that this file answers.")
+    submission = serializers.CharField(help_text="The submission's state: incomplete or complete.")
