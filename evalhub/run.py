@@ -175,10 +175,10 @@ class System:
 
     def introduce(self) -> None:
         say(f"ready in {time.monotonic() - self.began:.1f} s: {self.environment['SITE_URL']}")
-        logins = self.home / "logins"
+        logins = self.home / "demo-logins.json"
         if logins.exists():
-            for line in logins.read_text().splitlines():
-                say(f"  {line}")
+            for name, password in json.loads(logins.read_text()).items():
+                say(f"  {name:<12}{password}")
         say(f"state and logs are in {self.home}; Ctrl-C stops everything")
 
     def wait(self, seconds: float) -> None:
@@ -305,8 +305,8 @@ def _lock(lock: IO[str], home: Path) -> None:
     except BlockingIOError as error:
         lock.seek(0)
         raise CannotStart(
-            f"The home {home} is in use by another running EvalHub ({lock.read()}); stop that one or choose another home "
-            "with EVALHUB_HOME."
+            f"The home {home} is in use by another running EvalHub ({lock.read()}); stop that one or choose "
+            "another home with EVALHUB_HOME."
         ) from error
 
 
@@ -326,7 +326,9 @@ def _check_database(url: str) -> None:
     try:
         psycopg2.connect(url, connect_timeout=5).close()
     except psycopg2.Error as error:
-        raise CannotStart(f"The database that DATABASE_URL names does not answer: {str(error).strip()}") from error
+        raise CannotStart(
+            f"The database that DATABASE_URL names does not answer: {' '.join(str(error).split())}"
+        ) from error
 
 
 def _check_redis(url: str) -> None:

@@ -70,8 +70,8 @@ def _must(result: int) -> None:
 class Child:
     """One program: its command line, where its output goes, and the signals that stop it.
 
-    `stop_with` asks for a clean stop; after `patience` seconds `stop_harder` follows, then SIGKILL for its whole session.
-    `orphaned_with` is what it gets when the supervisor was killed.
+    `stop_with` asks for a clean stop; after `patience` seconds `stop_harder` follows, then SIGKILL for its whole
+    session. `orphaned_with` is what it gets when the supervisor was killed.
     """
 
     name: str

@@ -80,7 +80,7 @@ def live() -> Iterator[System]:
 
 @pytest.fixture(scope="session")
 def demo() -> Iterator[System]:
-    """A whole running system with the demo study, for all tests of the session; its logins are in `home/logins`."""
+    """A whole running system with the demo study, for all tests of the session; its logins are in `home/demo-logins.json`."""
     with running(EVALHUB_DEMO="1") as system:
         yield system
 

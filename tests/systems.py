@@ -59,8 +59,7 @@ class System:
         return "".join(f"\n--- {file.name}\n{file.read_text(errors='replace')[-2000:]}" for file in files)
 
     def processes(self) -> dict[int, str]:
-        """Every living process that was started for this home: id and command line."""
-        return processes_with(f"EVALHUB_HOME={self.home}")
+        return processes_of(self.home)
 
     def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 60) -> int:
         """Ask it to stop; its exit status."""
@@ -72,23 +71,28 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in SETTINGS_OF_THE_TEST_RUN}
 
 
-def processes_with(marker: str) -> dict[int, str]:
-    """Every living process whose environment holds `marker` (`NAME=value`)."""
+def processes_of(home: Path) -> dict[int, str]:
+    """Every living process of this home: id and command line.
+
+    Python's processes are known by their environment; PostgreSQL and Redis write their titles over it and are known by
+    the folder in which they work.
+    """
     found = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            holds = marker.encode() in (folder / "environ").read_bytes().split(b"\0")
+            environment = (folder / "environ").read_bytes().split(b"\0")
             ended = (folder / "stat").read_text().rpartition(")")[2].split()[0] in {"Z", "X"}
-            if holds and not ended:
+            works_in = Path(os.readlink(folder / "cwd"))
+            if not ended and (f"EVALHUB_HOME={home}".encode() in environment or works_in.is_relative_to(home)):
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it ended meanwhile, or is another user's
     return found
 
 
-def spawn(home: Path, port: int, **settings: str) -> System:
-    """Start a system and return at once."""
-    output = home.with_name(home.name + ".output")
+def spawn(home: Path, port: int, output: Path | None = None, **settings: str) -> System:
+    """Start a system and return at once. What it prints goes to `output`, by default a file beside the home."""
+    output = output or home.with_name(home.name + ".output")
     environment = {**clean_environment(), "EVALHUB_HOME": str(home), "PORT": str(port), "EVALHUB_DEMO": "0", **settings}
     with output.open("ab") as file:
         process = subprocess.Popen(
