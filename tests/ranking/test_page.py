@@ -1,0 +1,44 @@
+"""The commands and the program in docs/ranking.md do what the page says."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from raters.ranking.__main__ import main
+
+PAGE = Path(__file__).parents[2] / "docs" / "ranking.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if "raters.ranking" in line]
+
+
+def test_the_page_has_commands() -> None:
+    assert len(COMMANDS) == 3
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("votes.csv").write_text(blocks("csv")[0])
+    program, *arguments = shlex.split(command)[2:]
+    assert program == "raters.ranking"
+    assert main(arguments) == 0
+    assert "lanczos" in capsys.readouterr().out
+
+
+def test_program() -> None:
+    (program,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PAGE.parents[1], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "lanczos" in done.stdout
