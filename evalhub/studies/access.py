@@ -5,6 +5,7 @@ whose role does not reach is told so (403).
 """
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
@@ -61,7 +62,7 @@ def get_study(actor: Actor, slug: str, right: str) -> Study:
     return study
 
 
-def get_submission(actor: Actor, submission_id: object, right: str) -> Submission:
+def get_submission(actor: Actor, submission_id: UUID | str, right: str) -> Submission:
     """The submission with that id, under the same rules as its study."""
     submission = Submission.objects.select_related("checkpoint__study").filter(pk=submission_id).first()
     if submission is None or not visible_studies(actor).filter(pk=submission.checkpoint.study_id).exists():

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 from django.utils.text import slugify
 
-from evalhub.studies.models import Role, Study, TokenScope, User
+from evalhub.studies.models import Membership, Role, Study, TokenScope, User
 
 
 class SignInForm(AuthenticationForm):
@@ -186,7 +186,8 @@ class TokenForm(forms.Form):
         super().__init__(*args, **kwargs)
         field = self.fields["study"]
         assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Study.objects.seen_by(user).exclude(memberships__user=user, memberships__role=Role.RATER)
+        rated = Membership.objects.filter(user=user, role=Role.RATER)
+        field.queryset = Study.objects.seen_by(user).exclude(pk__in=rated.values("study"))
 
     @property
     def expiry(self) -> timedelta:

@@ -19,8 +19,11 @@ def thumbnail(media: Media) -> tuple[bytes, str]:
     if media.kind != MediaKind.IMAGE or media.width * media.height > MOST_PIXELS:
         return _sign(media), "image/svg+xml"
     path = f"studies/{media.study_id}/thumbnails/{media.sha256[:2]}/{media.sha256}.webp"
-    with suppress(FileNotFoundError), default_storage.open(path) as kept:
-        return kept.read(), "image/webp"
+    with suppress(FileNotFoundError), default_storage.open(path) as file:
+        kept = file.read()
+        if _is_whole(kept):
+            return kept, "image/webp"
+        default_storage.delete(path)
     with default_storage.open(media.path) as original:
         small = _shrink(Image.open(original, formats=[media.format.upper()]))
     stored = default_storage.save(path, ContentFile(small))
@@ -29,14 +32,19 @@ def thumbnail(media: Media) -> tuple[bytes, str]:
     return small, "image/webp"
 
 
+def _is_whole(webp: bytes) -> bool:
+    """Whether all is there that the header promises: another process may be writing it, or was killed while it did."""
+    return len(webp) > 12 and len(webp) == int.from_bytes(webp[4:8], "little") + 8
+
+
 def _shrink(image: Image.Image) -> bytes:
     image.draft("RGB", (EDGE * 2, EDGE * 2))
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value / 256).convert("L")  # sixteen bits would be clipped, not scaled
-    image.thumbnail((EDGE, EDGE))
-    image = ImageOps.exif_transpose(image)
+    turned = ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
+    turned.thumbnail((EDGE, EDGE))
     buffer = BytesIO()
-    image.convert("RGBA" if image.has_transparency_data else "RGB").save(buffer, "WEBP", quality=82, method=4)
+    turned.save(buffer, "WEBP", quality=82, method=4)
     return buffer.getvalue()
 
 

@@ -49,7 +49,7 @@ def study_create(request: HttpRequest) -> HttpResponse:
     actor = Actor.of(request)
     if not may_create_studies(actor):
         raise PermissionDenied("Creating a study takes an administrator, or an owner or researcher of another study.")
-    form = StudyForm(request.POST or None)
+    form = StudyForm(request.POST) if request.method == "POST" else StudyForm()
     context: dict[str, Any] = {"form": form}
     status = 200
     if request.method == "POST":
@@ -82,7 +82,7 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
     """What every contestant was asked, as a gallery; a POST by an owner adds prompts to a draft."""
     actor = Actor.of(request)
     study = get_study(actor, slug, "see" if request.method == "GET" else "manage")
-    form = PromptsForm(request.POST or None, request.FILES or None)
+    form = PromptsForm(request.POST, request.FILES) if request.method == "POST" else PromptsForm()
     refusal: Refusal | None = None
     if request.method == "POST":
         try:
@@ -122,7 +122,8 @@ def study_settings(request: HttpRequest, slug: str) -> HttpResponse:
     actor = Actor.of(request)
     study = get_study(actor, slug, "manage")
     # The form writes into the instance it is given, and the page's head shows the study as it is.
-    form = StudySettingsForm(request.POST or None, instance=get_study(actor, slug, "manage"))
+    given = request.POST if request.method == "POST" else None
+    form = StudySettingsForm(given, instance=get_study(actor, slug, "manage"))
     if request.method == "GET":
         return _settings_page(request, actor, study, form)
     try:

@@ -1,5 +1,7 @@
 """What was submitted to a study, and one submission with its facts, its report and its pictures."""
 
+from uuid import UUID
+
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
@@ -35,7 +37,7 @@ def submissions(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def submission(request: HttpRequest, submission_id: object) -> HttpResponse:
+def submission(request: HttpRequest, submission_id: UUID) -> HttpResponse:
     """One delivery: what its team says of it, what is wrong with it, and every output beside its prompt."""
     actor = Actor.of(request)
     found = get_submission(actor, submission_id, "see")

@@ -21,7 +21,7 @@ from evalhub.studies.models import ApiToken, User
 def tokens(request: HttpRequest) -> HttpResponse:
     """List, and create one. A new token's secret is in the answer to that one request and nowhere else."""
     user = Actor.of(request).user
-    form = TokenForm(request.POST or None, user=user)
+    form = TokenForm(request.POST if request.method == "POST" else None, user=user)
     context: dict[str, object] = {"form": form, "now": timezone.now()}
     status = 200
     if request.method == "POST":
