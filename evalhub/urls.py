@@ -7,6 +7,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from evalhub import health
 from evalhub.leaderboard import api_urls as leaderboard_api
 from evalhub.studies import api_urls as studies_api
+from evalhub.studies.api import NothingView
 from metrics import api_urls as metrics_api
 from raters import api_urls as raters_api
 
@@ -15,6 +16,7 @@ version_1 = [
     *raters_api.urlpatterns,
     *metrics_api.urlpatterns,
     *leaderboard_api.urlpatterns,
+    path("<path:rest>", NothingView.as_view()),
 ]
 
 urlpatterns = [

@@ -5,7 +5,7 @@ import uuid
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db.models import QuerySet
-from django.http import HttpRequest, UnreadablePostError
+from django.http import Http404, HttpRequest, UnreadablePostError
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
@@ -173,6 +173,16 @@ class CompleteView(APIView):
         """Ask that a submission be complete: the same answer when it is, 409 with what is missing when not."""
         submission = get_submission(Actor.of(request), submission_id, "submit")
         return Response(SubmissionSerializer(services.complete_submission(submission=submission)).data)
+
+
+class NothingView(APIView):
+    """Every address below /api/v1/ that is none."""
+
+    permission_classes = (AllowAny,)
+    schema = None
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        raise Http404
 
 
 class FileView(APIView):

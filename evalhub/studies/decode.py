@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+from typing import Any
 
 # Pillow knows many formats; whoever sends a file chooses among these only.
 SIGNATURES = {
@@ -123,7 +124,7 @@ def examine(path: str, seconds: int, memory: int, side: int) -> dict[str, object
         return {"problem": str(reason)}
 
 
-def answer(question: dict[str, object]) -> bytes:
+def answer(question: dict[str, Any]) -> bytes:
     """One line about one file, by a process made for it."""
     reading, writing = os.pipe()
     child = os.fork()

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-from knox.models import AbstractAuthToken
+from knox.models import AbstractAuthToken, AuthTokenManager
 
 
 def one_of(field: str, choices: type[models.TextChoices], name: str) -> models.CheckConstraint:
@@ -369,6 +369,8 @@ class ApiToken(AbstractAuthToken):
     scope = models.CharField(max_length=8, choices=TokenScope, default=TokenScope.SUBMIT)
     study = models.ForeignKey(Study, models.CASCADE, null=True, blank=True, related_name="+")
     last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[Any] = AuthTokenManager()
 
     class Meta:
         constraints: ClassVar = [one_of("scope", TokenScope, "token_scope_known")]

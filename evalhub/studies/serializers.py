@@ -45,13 +45,15 @@ class MediaSerializer(serializers.ModelSerializer):
 
 
 class PromptSerializer(serializers.ModelSerializer):
-    source = MediaSerializer(allow_null=True)
-    mask = MediaSerializer(allow_null=True)
-    reference = MediaSerializer(allow_null=True)
-
     class Meta:
         model = Prompt
         fields: ClassVar = ["key", "text", "tags", "source", "mask", "reference"]
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        # Not as attributes: a serializer has a `source` of its own.
+        return super().get_fields() | {
+            name: MediaSerializer(allow_null=True) for name in ("source", "mask", "reference")
+        }
 
 
 class CheckpointSerializer(serializers.ModelSerializer):

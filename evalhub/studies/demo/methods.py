@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from PIL import Image, ImageFilter
 
@@ -113,7 +114,7 @@ def processor() -> str:
     return name.group(1).strip() if name else platform.processor() or platform.machine()
 
 
-def facts(seconds: list[float]) -> dict[str, float | str]:
+def facts(seconds: list[float]) -> dict[str, Any]:
     """What `evalhub submit --facts` takes, from one latency per output in seconds."""
     cuts = statistics.quantiles(seconds, n=20, method="inclusive")
     return {

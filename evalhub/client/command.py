@@ -1,0 +1,223 @@
+"""`evalhub`: log in, submit a folder of outputs, see what became of it, read the leaderboard.
+
+Ends with 0 when all is well, with 1 when a submission is incomplete or the site cannot be reached, with 2 when what was
+asked for does not do.
+"""
+
+import csv
+import json
+import sys
+import time
+import tomllib
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from evalhub.client import configuration
+from evalhub.client.configuration import Site
+from evalhub.client.connection import FACTS, Client, Problem, Submission, Unreachable
+from evalhub.client.display import Progress, say, show_leaderboard, show_submission, warn
+from evalhub.client.layout import BadLayout, find
+
+app = typer.Typer(
+    help="Submit a checkpoint's outputs to EvalHub and read the results.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+Url = Annotated[str | None, typer.Option("--url", envvar="EVALHUB_URL", help="Address of the site.")]
+Token = Annotated[str | None, typer.Option("--token", envvar="EVALHUB_TOKEN", help="API token.", show_envvar=True)]
+Study = Annotated[str, typer.Option("--study", help="The study's name in its address.")]
+WAIT_SECONDS = 3.0
+
+
+@app.command()
+def login(
+    url: Annotated[str, typer.Option("--url", envvar="EVALHUB_URL", prompt="Address of the site")],
+    username: Annotated[str, typer.Option("--username", prompt=True)],
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+) -> None:
+    """Exchange name and password for a token, kept in a file that only you can read."""
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else typer.prompt("Password", hide_input=True)
+    with Client(url) as site:
+        token = site.login(username, password)
+    file = configuration.keep(Site(url.rstrip("/"), token))
+    say(f"Logged in to {url} as {username}; the token is kept in {file}.")
+
+
+@app.command()
+def submit(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the outputs.")],
+    study: Study,
+    checkpoint: Annotated[str, typer.Option("--checkpoint", help="The contestant's name.")],
+    family: Annotated[str, typer.Option("--family", help="What its steps have in common.")] = "",
+    step: Annotated[int | None, typer.Option("--step", min=0, help="Training step.")] = None,
+    facts: Annotated[Path | None, typer.Option("--facts", help="JSON or TOML: latency_p50, price, gpu, …")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the machines have scored it.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Submit the outputs in DIR; run again, it goes on where it stopped.
+
+    DIR holds <prompt key>.png, or <prompt key>/<seed>.png, or a manifest.csv or manifest.jsonl with path, prompt, seed.
+    """
+    given = read_facts(facts) if facts else {}
+    if family:
+        given["family"] = family
+    layout = find(folder)
+    if layout.left_out:
+        warn(f"Left out, being no pictures by their names: {', '.join(layout.left_out[:10])}.")
+    with _site(url, token) as site, Progress(len(layout.outputs)) as progress:
+        submission = site.submit(
+            study,
+            checkpoint,
+            folder,
+            layout,
+            step=step,
+            facts=given,
+            hashed=progress.hashed,
+            missing=progress.missing,
+            sent=progress.sent,
+        )
+        progress.stop()
+        show_submission(submission)
+        if not submission.is_complete:
+            raise typer.Exit(1)
+        if wait:
+            _wait_for_scores(site, submission)
+
+
+@app.command()
+def status(
+    submission: Annotated[uuid.UUID | None, typer.Argument(help="A submission's id.")] = None,
+    study: Annotated[str | None, typer.Option("--study", help="List the study's submissions instead.")] = None,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """How far a submission has come, or what has been submitted to a study."""
+    if (submission is None) == (study is None):
+        raise typer.BadParameter("Name either a submission or a --study.")
+    with _site(url, token) as site:
+        if submission is not None:
+            show_submission(site.submission(str(submission)))
+            return
+        for row in site.submissions(study or ""):
+            step = row["checkpoint"]["step"]
+            name = row["checkpoint"]["name"] + ("" if step is None else f" @ {step:,}")
+            say(f"{row['id']}  {row['state']:<10}  {name}")
+
+
+@app.command()
+def leaderboard(
+    study: Study,
+    as_json: Annotated[bool, typer.Option("--json", help="As the API gives it.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Ratings by people and scores by machines."""
+    with _site(url, token) as site:
+        board = site.leaderboard(study)
+    if as_json:
+        say(json.dumps(board, indent=2))
+    else:
+        show_leaderboard(board)
+
+
+@app.command()
+def export(
+    study: Study,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .csv or .json file.")],
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Write the leaderboard to a file: one row per contestant as CSV, or all of it as JSON."""
+    if output.suffix not in {".csv", ".json"}:
+        raise typer.BadParameter(f"An export is a .csv or a .json file, and {output.name} is neither.")
+    with _site(url, token) as site:
+        board = site.leaderboard(study)
+    with output.open("w", newline="", encoding="utf-8") as file:
+        if output.suffix == ".json":
+            json.dump(board, file, indent=2)
+        else:
+            _write_rows(file, board["rows"])
+    say(f"{len(board['rows'])} contestants are in {output}.")
+
+
+def read_facts(file: Path) -> dict[str, Any]:
+    """What a checkpoint costs, from a JSON or TOML file. BadLayout when it says something else."""
+    try:
+        content = file.read_bytes()
+        found = tomllib.loads(content.decode()) if file.suffix == ".toml" else json.loads(content)
+    except (ValueError, OSError) as error:
+        raise BadLayout(f"The facts in {file} cannot be read: {error}.") from None
+    if not isinstance(found, dict) or set(found) - set(FACTS):
+        extra = f"; it has {', '.join(sorted(set(found) - set(FACTS)))}" if isinstance(found, dict) else ""
+        raise BadLayout(f"{file} holds one table with some of {', '.join(FACTS)}{extra}.")
+    return found
+
+
+def _site(url: str | None, token: str | None) -> Client:
+    site = configuration.find(url, token)
+    return Client(site.url, site.token)
+
+
+def _wait_for_scores(site: Client, submission: Submission) -> None:
+    say("Waiting for the scores; Ctrl-C stops the waiting, not the scoring.")
+    while True:
+        rows = site.leaderboard(submission.study)["rows"]
+        mine = [row for row in rows if (row["checkpoint"], row["step"]) == (submission.checkpoint, submission.step)]
+        scores = [score for row in mine for score in row["scores"]]
+        if scores and all(score["state"] != "none" for score in scores):
+            show_leaderboard({"rows": mine, "fit": None})
+            return
+        time.sleep(WAIT_SECONDS)
+
+
+def _write_rows(file: Any, rows: list[dict[str, Any]]) -> None:
+    flat = [_flat(row) for row in rows]
+    columns = list(dict.fromkeys(name for row in flat for name in row))
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    writer.writerows(flat)
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in row.items() if name not in {"scores", "facts", "warnings"}}
+    plain |= {name: value for name, value in row["facts"].items() if name != "self_reported"}
+    for score in row["scores"]:
+        name = f"{score['metric']}:{score['fingerprint'][:8]}".rstrip(":")
+        plain |= {
+            name: score["value"],
+            f"{name} low": score["low"],
+            f"{name} high": score["high"],
+            f"{name} n": score["n"],
+        }
+    return plain | {"warnings": " ".join(row["warnings"])}
+
+
+def main() -> NoReturn:
+    """Run the command; whatever is wrong is one sentence on standard error."""
+    try:
+        app()
+    except BadLayout as reason:
+        _end(str(reason), 2)
+    except Problem as problem:
+        _end(str(problem), 1 if problem.status >= 500 else 2)
+    except (Unreachable, OSError) as error:
+        _end(str(error), 1)
+    sys.exit(0)
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    sys.stderr.write(f"evalhub: {sentence}\n")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What the command prints: progress, a submission's report, a leaderboard. Plain lines when nobody is watching."""
+
+import threading
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from evalhub.client.connection import Submission
+
+LINE_EVERY = 5.0
+NAMED = 50
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(line: str) -> None:
+    out.print(line, markup=False)
+
+
+def warn(line: str) -> None:
+    err.print(line, markup=False)
+
+
+class Progress:
+    """How far hashing and sending are: bars with rate and remaining time in a terminal, else a line now and then."""
+
+    def __init__(self, files: int) -> None:
+        self.files = files
+        self._lock = threading.Lock()
+        self._done = self._bytes = self._to_send = self._size = 0
+        self._said = self._began = time.monotonic()
+        self._bars: Bars | None = None
+        if err.is_terminal:
+            columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), DownloadColumn()
+            self._bars = Bars(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=err)
+            self._hashing = self._bars.add_task(f"Reading {files:,} files", total=None)
+
+    def __enter__(self) -> Self:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def hashed(self, size: int) -> None:
+        if self._bars:
+            self._bars.advance(self._hashing, size)
+
+    def missing(self, files: int, size: int) -> None:
+        self._to_send, self._size, self._began = files, size, time.monotonic()
+        if self._bars:
+            self._sending = self._bars.add_task(f"Sending {files:,} files", total=size)
+        else:
+            warn(f"Sending {files:,} of {self.files:,} files, {size / 1e6:,.1f} MB.")
+
+    def sent(self, size: int) -> None:
+        if self._bars:
+            self._bars.advance(self._sending, size)
+            return
+        with self._lock:
+            self._done, self._bytes = self._done + 1, self._bytes + size
+            now = time.monotonic()
+            if now - self._said < LINE_EVERY and self._done < self._to_send:
+                return
+            self._said = now
+            rate = self._bytes / max(now - self._began, 1e-3)
+            remaining = (self._size - self._bytes) / max(rate, 1.0)
+            warn(f"{self._done:,} of {self._to_send:,} files, {rate / 1e6:,.1f} MB/s, {remaining:,.0f} s to go")
+
+
+def show_submission(submission: Submission) -> None:
+    """Its state, all that is wrong with it, and its page."""
+    say(submission.summary)
+    for bad in submission.bad_files[:NAMED]:
+        say(f"  {bad.problem}")
+    _more(len(submission.bad_files))
+    for key in submission.missing_prompts[:NAMED]:
+        say(f"  No file answers the prompt “{key}”.")
+    _more(len(submission.missing_prompts))
+    for group in submission.duplicates[:NAMED]:
+        say(f"  The same picture was sent as {', '.join(group)}; is that meant?")
+    _more(len(submission.duplicates))
+    say(submission.url)
+
+
+def _more(count: int) -> None:
+    if count > NAMED:
+        say(f"  … and {count - NAMED:,} more")
+
+
+def show_leaderboard(board: Mapping[str, Any]) -> None:
+    """One line per contestant, numbers with their intervals."""
+    rows = board["rows"]
+    if not rows:
+        say("Nobody has completed a submission yet.")
+        return
+    table = Table("Rank", "Checkpoint", "Rating", "Votes", box=None, header_style="bold")
+    for score in rows[0]["scores"]:
+        table.add_column(score["metric"], justify="right")
+    for row in rows:
+        step = row["step"]
+        table.add_row(
+            _span(row["rank_low"], row["rank_high"]),
+            row["checkpoint"] + ("" if step is None else f" @ {step:,}"),
+            _interval(row["rating"], row["low"], row["high"], 0),
+            f"{row['comparisons']:,}",
+            *[_score(score) for score in row["scores"]],
+        )
+    out.print(table)
+    fit = board["fit"]
+    if fit and fit["simulated_votes"]:
+        say(f"{fit['simulated_votes']:,} of {fit['votes']:,} votes are simulated.")
+
+
+def _score(score: Mapping[str, Any]) -> str:
+    if score["value"] is None:
+        return score["state"].replace("_", " ") if score["state"] != "none" else "–"
+    return _interval(score["value"], score["low"], score["high"], 4)
+
+
+def _interval(value: float | None, low: float | None, high: float | None, digits: int) -> str:
+    if value is None:
+        return "–"
+    shown = f"{value:.{digits}f}"
+    return shown if low is None or high is None else f"{shown} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _span(low: int | None, high: int | None) -> str:
+    if low is None:
+        return "–"
+    return str(low) if low == high else f"{low}–{high}"
