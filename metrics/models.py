@@ -230,7 +230,7 @@ class Score(models.Model):
     value = models.FloatField(null=True)
     low = models.FloatField(null=True)
     high = models.FloatField(null=True)
-    interval = models.CharField(max_length=60, blank=True, help_text="The method of the interval.")
+    interval = models.CharField(max_length=200, blank=True, help_text="The method of the interval.")
     n = models.PositiveIntegerField(default=0)
     fingerprint = models.CharField(max_length=64, blank=True)
     protocol = models.JSONField(default=dict)

@@ -5,7 +5,7 @@ that was believed dead can neither write progress nor finish.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.conf import settings

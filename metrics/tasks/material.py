@@ -18,9 +18,9 @@ from metrics import services
 from metrics.engine.blocks import Block, Lookup, Row
 from metrics.engine.catalogue import get_weights_spec
 from metrics.engine.errors import EngineError, MissingWeights
-from metrics.engine.onepass import Subject
 from metrics.engine.protocol import Protocol
 from metrics.engine.registry import get_metric
+from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 from metrics.models import FeatureBlock
 

@@ -8,16 +8,17 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 
 from metrics import services
 from metrics.engine.blocks import Block, Efficiency
 from metrics.engine.errors import EngineError, Stopped
-from metrics.engine.onepass import Subject, compute_block
+from metrics.engine.onepass import compute_block
 from metrics.engine.protocol import Protocol
 from metrics.engine.references import COLUMN, Reference, reference_from_blocks
 from metrics.engine.registry import Need, get_metric
 from metrics.engine.scores import ScoreResult, merge_scores
+from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 from metrics.models import ReferenceStatistics, Run
 from metrics.services import Result
@@ -36,8 +37,8 @@ def merge(run: Run) -> None:
         log.info("%s: %s", run, reason)
     except EngineError as error:
         fail(error=str(error))
-    except DatabaseError:
-        # Nothing can be written now; the lease runs out and the sweep has it merged again.
+    except (InterfaceError, OperationalError):
+        # The database is away and nothing can be written; the lease runs out and the sweep has it merged again.
         raise
     except Exception as error:
         log.exception("Merging %s failed.", run)

@@ -4,7 +4,7 @@ import logging
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 
 from metrics import services
 from metrics.engine.errors import BadInput, EngineError, Stopped, UnreadableImage
@@ -30,8 +30,8 @@ def score(shard: Shard) -> None:
         fail(error=str(error), final=True)
     except EngineError as error:
         fail(error=str(error))
-    except DatabaseError:
-        # Nothing can be written now; the lease runs out and the sweep gives the shard to another worker.
+    except (InterfaceError, OperationalError):
+        # The database is away and nothing can be written; the lease runs out and the sweep gives the shard to another worker.
         raise
     except Exception as error:
         log.exception("%s failed.", shard)

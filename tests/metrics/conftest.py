@@ -1,90 +1,18 @@
-"""Studies with complete submissions, as rows and, where pixels matter, as real photographs in storage."""
+"""What the tests of the metrics room share."""
 
-import hashlib
-import io
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import redis
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-from django.utils import timezone
-from PIL import Image
 
-from evalhub.studies.models import (
-    Checkpoint,
-    Media,
-    MediaKind,
-    Membership,
-    Prompt,
-    Role,
-    Sample,
-    Study,
-    Submission,
-    SubmissionState,
-    User,
-)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A file as it lies in storage: its bytes and its size."""
-
-    content: bytes
-    width: int
-    height: int
-
-    @classmethod
-    def of(cls, image: Image.Image) -> "Picture":
-        file = io.BytesIO()
-        image.save(file, "PNG")
-        return cls(file.getvalue(), *image.size)
-
-
-def grey(level: int, side: int = 8) -> Picture:
-    return Picture.of(Image.new("L", (side, side), level))
-
-
-def store(study: Study, picture: Picture) -> Media:
-    sha256 = hashlib.sha256(picture.content).hexdigest()
-    media, new = Media.objects.get_or_create(
-        study=study,
-        sha256=sha256,
-        defaults={
-            "size": len(picture.content),
-            "kind": MediaKind.IMAGE,
-            "format": "PNG",
-            "width": picture.width,
-            "height": picture.height,
-        },
-    )
-    if new:
-        default_storage.save(media.path, ContentFile(picture.content))
-    return media
-
-
-def make_study(references: Sequence[Picture | None], *, captions: bool = True, slug: str = "photographs") -> Study:
-    """A study with one prompt per entry of `references`."""
-    study = Study.objects.create(slug=slug, name=slug.title())
-    for position, picture in enumerate(references):
-        Prompt.objects.create(
-            study=study,
-            key=f"p{position:03d}",
-            text=f"photograph number {position}" if captions else "",
-            reference=store(study, picture) if picture else None,
-            position=position,
-        )
-    return study
-
-
-def submit(study: Study, outputs: Sequence[Picture], *, name: str = "bicubic") -> Submission:
-    """A complete submission with one output per prompt, in prompt order."""
-    checkpoint = Checkpoint.objects.create(study=study, name=name)
-    for prompt, picture in zip(study.prompts.all(), outputs, strict=True):
-        Sample.objects.create(checkpoint=checkpoint, prompt=prompt, media=store(study, picture))
-    return Submission.objects.create(checkpoint=checkpoint, state=SubmissionState.COMPLETE, completed_at=timezone.now())
+from evalhub.studies.models import Membership, Role, Study, Submission, User
+from evalhub.supervisor import Child
+from metrics.engine.weights import Weights
+from metrics.models import Run
+from tests.metrics.material import grey, make_study, submit
+from tests.workers import wait_for, worker
 
 
 @pytest.fixture
@@ -120,3 +48,36 @@ def doorbell() -> Iterator["redis.Redis"]:
         client.delete("gpu", "default")
         yield client
         client.delete("gpu", "default")
+
+
+@pytest.fixture(scope="session")
+def weights_folder(request: pytest.FixtureRequest) -> Path:
+    """The real weights of FID and LPIPS, fetched once per checkout and kept beside pytest's own cache."""
+    folder = request.config.cache.mkdir("weights")
+    for name in ("inception-2015-12-05", "lpips-alexnet"):
+        Weights(folder).pull(name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def _scoring_worker(django_db_setup: None, weights_folder: Path) -> Iterator[Child]:
+    with worker("scoring", EVALHUB_WEIGHTS=str(weights_folder)) as child:
+        yield child
+
+
+@pytest.fixture
+def scoring_worker(_scoring_worker: Child, transactional_db: None, doorbell: redis.Redis) -> Child:
+    """A real worker that has the weights of FID and LPIPS and no CLIP."""
+    return _scoring_worker
+
+
+@pytest.fixture
+def score(scoring_worker: Child) -> Callable[[Run], Run]:
+    """Waits until the worker has ended a run, and returns it as it is then."""
+
+    def until_ended(run: Run) -> Run:
+        wait_for(lambda: Run.objects.filter(pk=run.pk, finished_at__isnull=False).exists(), scoring_worker)
+        run.refresh_from_db()
+        return run
+
+    return until_ended

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 from django.db import connection
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Modality, Study, Submission, SubmissionState, User
 from metrics import services
 from metrics.engine.protocol import Protocol, named
 from metrics.models import Run, RunState, Score, ScoreState, Shard, ShardState
-from tests.metrics.conftest import grey, make_study, submit
+from tests.metrics.material import claimed, grey, make_study, store, submit
 
 pytestmark = pytest.mark.django_db
 
@@ -164,7 +164,7 @@ def test_a_start_rings_for_each_shard_and_is_logged(
     settings: Settings,
     doorbell: redis.Redis,
     researcher: User,
-    django_capture_on_commit_callbacks: Callable[..., object],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     settings.SHARD_SIZE = 2
     submission = grey_submission(5)
@@ -180,9 +180,9 @@ def test_cancelling_stops_what_is_not_finished(grey_submission: MakeSubmission, 
     settings.SHARD_SIZE = 1
     run = services.start_run(submission=grey_submission(3))
     done, running, _ = run.shards.all()
-    token = services.claim_shard(shard_id=done.pk, worker="a").token
+    token = claimed(done).token
     services.finish_shard(shard_id=done.pk, token=token, block="b")
-    token = services.claim_shard(shard_id=running.pk, worker="a").token
+    token = claimed(running).token
 
     run = services.cancel_run(run=run, actor=None)
 
@@ -199,7 +199,7 @@ def test_a_retry_keeps_what_is_done(grey_submission: MakeSubmission, settings: S
     settings.SHARD_SIZE = 1
     run = services.start_run(submission=grey_submission(3))
     done = run.shards.all()[0]
-    token = services.claim_shard(shard_id=done.pk, worker="a").token
+    token = claimed(done).token
     services.finish_shard(shard_id=done.pk, token=token, block="kept")
     services.cancel_run(run=run, actor=None)
 
@@ -214,7 +214,7 @@ def test_a_retry_keeps_what_is_done(grey_submission: MakeSubmission, settings: S
 def test_a_retry_of_a_merge_merges_again(grey_submission: MakeSubmission) -> None:
     run = services.start_run(submission=grey_submission(3))
     shard = run.shards.get()
-    token = services.claim_shard(shard_id=shard.pk, worker="a").token
+    token = claimed(shard).token
     services.finish_shard(shard_id=shard.pk, token=token, block="b")
     services.cancel_run(run=run, actor=None)
 
@@ -240,7 +240,7 @@ def test_samples_with_several_seeds_stay_beside_each_other(settings: Settings) -
     study = make_study([grey(1), grey(2)])
     submission = submit(study, [grey(11), grey(12)])
     first = study.prompts.get(key="p000")
-    seventh = submission.checkpoint.samples.create(prompt=first, seed=7, media=first.reference)
+    seventh = submission.checkpoint.samples.create(prompt=first, seed=7, media=store(study, grey(99)))
 
     run = services.start_run(submission=submission)
 

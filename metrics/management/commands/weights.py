@@ -57,7 +57,7 @@ class Command(BaseCommand):
             ) from error
 
     def _list(self, options: dict[str, Any]) -> None:
-        for state in self.weights.list():
+        for state in self.weights.states():
             here = f"here, {state.size / 2**20:.1f} MiB, from {state.source}" if state.present else _how_to_get(state)
             self.stdout.write(f"{state.name}: {here}")
             self.stdout.write(f"    {state.title}")
@@ -94,7 +94,7 @@ class Command(BaseCommand):
         self._note(self.weights.state(options["name"]))
 
     def _verify(self, options: dict[str, Any]) -> None:
-        names = options["names"] or [state.name for state in self.weights.list() if state.present]
+        names = options["names"] or [state.name for state in self.weights.states() if state.present]
         if not names:
             raise CommandError(f"There are no weights in {self.weights.folder} yet; pull or import some first.")
         for name in names:

@@ -1,0 +1,63 @@
+"""Real Celery processes on the test database, with settings of their own."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from evalhub.celery import app
+from evalhub.supervisor import Child
+from tests.systems import SOURCE
+
+CELERY = [sys.executable, "-m", "celery", "--app", "evalhub.celery", "--workdir", str(SOURCE)]
+
+
+@contextmanager
+def worker(name: str = "tested", queues: str = "default,gpu", **environment: str) -> Iterator[Child]:
+    """A worker with one child, as production runs it; stopped at the end if it is still alive.
+
+    Other workers on the test run's Redis, the `worker` fixture's say, take no shards meanwhile.
+    """
+    options = ["--queues", queues, "--concurrency", "1", "--hostname", f"{name}@%h"]
+    command = [*CELERY, "worker", *options, "--without-gossip", "--without-mingle", "-l", "INFO"]
+    app.control.cancel_consumer("gpu", reply=True)
+    try:
+        with _running(name, command, environment) as child:
+            wait_for(lambda: " ready." in child.last_words(1000), child, seconds=90)
+            yield child
+    finally:
+        app.control.add_consumer("gpu", reply=True)
+
+
+@contextmanager
+def beat(**environment: str) -> Iterator[Child]:
+    """The process that rings for the sweeps."""
+    command = [*CELERY, "beat", "--scheduler", "celery.beat.Scheduler", "--pidfile=", "-l", "INFO"]
+    with _running("beat", command, environment) as child:
+        yield child
+
+
+@contextmanager
+def _running(name: str, command: list[str], environment: dict[str, str]) -> Iterator[Child]:
+    database = settings.DATABASES["default"]["NAME"]  # the test database
+    url = os.environ["DATABASE_URL"].replace("/evalhub?", f"/{database}?")
+    log = settings.HOME / f"{name}-{time.monotonic_ns()}.log"
+    child = Child(name, command, log, {**os.environ, "DATABASE_URL": url, **environment}, orphaned_with=signal.SIGQUIT)
+    child.start()
+    try:
+        yield child
+    finally:
+        child.stop()
+
+
+def wait_for(happened: Callable[[], bool], child: Child, seconds: float = 120) -> None:
+    """Poll until it is true; fails with the end of the child's log when it takes longer or the child died."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert child.alive, f"{child.name} {child.ending()}:\n{child.last_words(40)}"
+        assert time.monotonic() < deadline, f"Not after {seconds} s; {child.name} says:\n{child.last_words(40)}"
+        time.sleep(0.1)
