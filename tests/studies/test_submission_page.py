@@ -81,7 +81,7 @@ def test_the_original_is_sent_byte_for_byte_and_kept_private(reader: Client, sce
     scene.submit(files)
     media = Media.objects.earliest("pk")
     response = reader.get(reverse("media", args=["faces", media.pk]))
-    assert b"".join(response.streaming_content) in files.values()  # type: ignore[attr-defined]
+    assert response.getvalue() in files.values()
     assert response.headers["Content-Type"] == "image/png"
     assert response.headers["Cache-Control"].startswith("private")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
@@ -104,9 +104,8 @@ def test_a_thumbnail_is_made_of_any_kind_of_picture(reader: Client, scene: Scene
     assert kind == "image/webp"
     shown = Image.open(io.BytesIO(content))
     assert shown.size == (320, 192)
-    centre, corner = (shown.convert("L").getpixel(at) for at in ((160, 96), (0, 0)))
-    assert isinstance(centre, int)
-    assert isinstance(corner, int)
+    lightness = shown.convert("L").tobytes()
+    corner, centre = lightness[0], lightness[96 * 320 + 160]
     assert corner - centre > 100  # a radial gradient is dark in the middle
 
 

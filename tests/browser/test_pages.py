@@ -1,0 +1,208 @@
+"""The pages in a real browser: accessible, readable on a telephone, usable by keyboard and without JavaScript."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.core.cache import cache
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from evalhub.studies import services
+from evalhub.studies.models import ApiToken, Invite, Role, Study, User
+from tests.submitting import Scene, make_scene, picture
+
+PASSWORD = "correct-horse"
+HOSTILE = "<script>alert(document.domain)</script><img src=x onerror=alert(1)>"
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture
+def scene(live_server: LiveServer) -> Scene:
+    """A study with a whole and a broken submission, links, tokens, and a name that would like to be a script."""
+    cache.clear()
+    scene = make_scene()
+    scene.submit(scene.outputs(), name="plain")
+    broken = scene.post({"cat.png": b"no picture", "dog.png": picture(1)}, name=HOSTILE[:100])
+    scene.put(broken, b"no picture")
+    services.create_invite(study=scene.study, role=Role.RATER, actor=scene.ada, max_uses=3)
+    services.create_token(user=scene.ada, name=HOSTILE[:80])
+    services.create_study(slug="hostile", name=HOSTILE, description=HOSTILE, actor=scene.ada)
+    return scene
+
+
+def sign_in(context: BrowserContext, site: LiveServer, user: User) -> None:
+    client = Client()
+    client.force_login(user)
+    name = settings.SESSION_COOKIE_NAME
+    context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": site.url}])
+
+
+def pages_of(scene: Scene) -> list[str]:
+    slug = [scene.study.slug]
+    submissions = [checkpoint.submission.pk for checkpoint in scene.study.checkpoints.all()]
+    return [
+        *(reverse(name) for name in ("studies", "study_create", "tokens", "password_change")),
+        *(reverse(name, args=slug) for name in ("submissions", "prompts", "members", "study_settings", "study_log")),
+        *(reverse("submission", args=[submission]) for submission in submissions),
+        reverse("study_settings", args=["hostile"]),
+        reverse("prompts", args=["hostile"]),
+        "/nothing/here/",
+    ]
+
+
+def look(page: Page, address: str, wrong: list[str]) -> None:
+    """Open one page and note whatever axe finds, and whether the page is wider than its window."""
+    page.goto(address)
+    found = Axe().run(page, options=WCAG).response["violations"]
+    wrong += [f"{address} {one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+    too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    if too_wide > 0:
+        wrong.append(f"{address} is {too_wide} pixels wider than its window")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+def test_every_page_is_accessible_and_fits_its_window(
+    page: Page, live_server: LiveServer, scene: Scene, width: int, scheme: str
+) -> None:
+    page.on("dialog", lambda dialog: pytest.fail(f"A text of a study ran as a script: {dialog.message}"))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    _, for_raters = services.create_invite(study=scene.study, role=Role.RATER, actor=scene.ada)
+    _, for_teams = services.create_invite(study=scene.study, role=Role.RESEARCHER, actor=scene.ada)
+    joins = [reverse("join", args=[token]) for token in (for_raters, for_teams, "no-such-link")]
+    wrong: list[str] = []
+    for path in [reverse("login"), reverse("password_reset"), reverse("password_reset_done"), *joins]:
+        look(page, live_server.url + path, wrong)
+    sign_in(page.context, live_server, scene.ada)
+    for path in [*pages_of(scene), joins[0]]:
+        look(page, live_server.url + path, wrong)
+    sign_in(page.context, live_server, scene.ria)
+    for path in (reverse("studies"), reverse("prompts", args=[scene.study.slug])):
+        look(page, live_server.url + path, wrong)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_first_visit_is_accessible(page: Page, live_server: LiveServer) -> None:
+    wrong: list[str] = []
+    look(page, live_server.url, wrong)
+    expect(page.get_by_role("heading", name="Set up EvalHub")).to_be_visible()
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_keyboard_reaches_everything(page: Page, live_server: LiveServer, scene: Scene) -> None:
+    sign_in(page.context, live_server, scene.ada)
+    page.goto(live_server.url + reverse("members", args=[scene.study.slug]))
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    inside = page.evaluate("document.querySelector('main').contains(document.activeElement)")
+    assert inside
+    account = page.get_by_role("button", name=scene.ada.username, exact=True)
+    account.focus()
+    page.keyboard.press("Enter")
+    menu = page.locator("#account-menu")
+    expect(menu).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(account).to_be_focused()
+
+
+def test_the_chosen_look_stays(page: Page, live_server: LiveServer, scene: Scene) -> None:
+    page.emulate_media(color_scheme="light")
+    sign_in(page.context, live_server, scene.ada)
+    page.goto(live_server.url + reverse("tokens"))
+
+    def lightness() -> int:
+        colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        return int(re.findall(r"\d+", colour)[0])
+
+    assert lightness() > 200
+    page.get_by_role("button", name=scene.ada.username).click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page).to_have_url(live_server.url + reverse("tokens"))
+    assert lightness() < 60
+    page.goto(live_server.url + reverse("studies"))
+    assert lightness() < 60
+
+
+def test_closing_asks_first(page: Page, live_server: LiveServer, scene: Scene) -> None:
+    services.publish_study(study=scene.study, actor=scene.ada)
+    sign_in(page.context, live_server, scene.ada)
+    page.goto(live_server.url + reverse("study_settings", args=[scene.study.slug]))
+    dialog = page.get_by_role("dialog", name="Close this study?")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Close…").click()
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden()
+    assert Study.objects.get(pk=scene.study.pk).state == "open"
+    page.get_by_role("button", name="Close…").click()
+    dialog.get_by_role("button", name="Close", exact=True).click()
+    expect(page.get_by_text("The study is closed")).to_be_visible()
+    assert Study.objects.get(pk=scene.study.pk).state == "closed"
+
+
+def test_a_button_pressed_twice_acts_once(page: Page, live_server: LiveServer, scene: Scene) -> None:
+    sign_in(page.context, live_server, scene.ada)
+    page.goto(live_server.url + reverse("members", args=[scene.study.slug]))
+    before = Invite.objects.count()
+    page.get_by_role("button", name="Make a link").dblclick()
+    expect(page.locator("#link")).to_contain_text("/join/")
+    assert Invite.objects.count() == before + 1
+
+
+def test_a_new_link_is_copied_and_opens(context: BrowserContext, live_server: LiveServer, scene: Scene) -> None:
+    services.publish_study(study=scene.study, actor=scene.ada)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    sign_in(context, live_server, scene.ada)
+    page = context.new_page()
+    page.goto(live_server.url + reverse("members", args=[scene.study.slug]))
+    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    link = page.evaluate("navigator.clipboard.readText()")
+    context.clear_cookies()
+    page.goto(link)
+    page.get_by_role("button", name="Continue as a new rater").click()
+    expect(page).to_have_url(live_server.url + reverse("rate", args=[scene.study.slug]))
+    assert User.objects.filter(username__startswith="rater-").count() == 1
+
+
+def test_all_of_it_works_without_javascript(browser: Browser, live_server: LiveServer, scene: Scene) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.goto(live_server.url)
+    page.get_by_label("Username").fill(scene.ada.username)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Create a study").click()
+    page.get_by_label("Name", exact=True).fill("By hand")
+    page.get_by_role("button", name="Create the study").click()
+    file = FilePayload(name="one.csv", mimeType="text/csv", buffer=b"key,text,tags\none,The first,\n")
+    page.get_by_label("List of prompts").set_input_files(file)
+    page.get_by_role("button", name="Add them").click()
+    expect(page.get_by_text("1 prompt added")).to_be_visible()
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("button", name="Open the study…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Open the study").click()
+    expect(page.get_by_text("The study is open")).to_be_visible()
+    assert Study.objects.get(slug="by-hand").state == "open"
+    page.get_by_role("button", name=scene.ada.username).click()
+    page.get_by_role("link", name="API tokens").click()
+    page.get_by_label("Name", exact=True).fill("cluster")
+    page.get_by_role("button", name="Create the token").click()
+    expect(page.locator("#secret")).to_contain_text("evh_")
+    assert ApiToken.objects.filter(name="cluster").count() == 1
+    page.get_by_role("button", name=scene.ada.username).click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    context.close()
