@@ -5,7 +5,7 @@ ICC profile, laid on mid-grey where transparent, scaled by Lanczos to fit the ca
 aspect differs, lossless WebP of fixed settings and nothing else in the file. Equal pixels give equal bytes.
 
 Pure Pillow, for files that were decoded whole when they arrived. One picture at a time, converted in bands: besides the
-decoder's own pixels it holds three bytes a pixel of the source, and two canvases.
+decoder's own pixels it holds four bytes a pixel of the source, and two canvases.
 """
 
 import io

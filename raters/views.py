@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
 from django.utils.crypto import salted_hmac
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.middleware import HtmxDetails
 
 from evalhub.problems import Refusal
 from evalhub.studies.access import Actor, get_study
@@ -34,7 +35,9 @@ def for_raters(view: View) -> Callable[..., HttpResponse]:
     def guarded(request: HttpRequest, slug: str) -> HttpResponse:
         if not request.user.is_authenticated:
             # A script would follow the redirection and take the login page for its answer.
-            return HttpResponse(status=401) if request.htmx else redirect_to_login(request.path, settings.LOGIN_URL)
+            return (
+                HttpResponse(status=401) if _by_script(request) else redirect_to_login(request.path, settings.LOGIN_URL)
+            )
         actor = Actor.of(request)
         enrolment = services.enrol(study=get_study(actor, slug, "rate"), user=actor.user)
         response = view(request, enrolment)
@@ -86,7 +89,7 @@ def vote(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
             answers=answers,
             revision=_number(request.POST.get("revision")) or 1,
             milliseconds=_number(request.POST.get("milliseconds")),
-            without_javascript=not request.htmx,
+            without_javascript=not _by_script(request),
         )
     except Refusal as refusal:
         return _desk(request, enrolment, refusal)
@@ -132,8 +135,12 @@ def shown(request: HttpRequest, token: str) -> HttpResponse:
     return HttpResponse(content, content_type="image/webp", headers=headers)
 
 
+def _by_script(request: HttpRequest) -> bool:
+    return bool(HtmxDetails(request))
+
+
 def _onwards(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
-    if request.htmx:
+    if _by_script(request):
         return _desk(request, enrolment)
     return redirect("rate", enrolment.study.slug)
 
@@ -146,9 +153,9 @@ def _desk(request: HttpRequest, enrolment: Enrolment, refusal: Refusal | None = 
     context: dict[str, Any] = {"study": study, "refusal": refusal.sentence if refusal else ""}
     page = _page(enrolment, context)
     if page == "raters/compare.html":
-        return render(request, "raters/desk.html" if request.htmx else page, context, status=status)
+        return render(request, "raters/desk.html" if _by_script(request) else page, context, status=status)
     response = render(request, page, context, status=status)
-    if request.htmx:
+    if _by_script(request):
         response["HX-Refresh"] = "true"
     return response
 

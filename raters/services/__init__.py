@@ -1,6 +1,6 @@
 """What can be done to raters, comparisons, votes and fits."""
 
-from raters.services.enrolling import consent, enrol, enrol_simulated, needs_consent, start
+from raters.services.enrolling import consent, enrol, enrol_simulated, needs_consent, set_exclusion, start
 from raters.services.fitting import refit, studies_to_refit
 from raters.services.offering import answered_by, mark_shown, next_comparison
 from raters.services.preparing import prepare_presentation, studies_to_prepare
@@ -20,6 +20,7 @@ __all__ = [
     "next_revision",
     "prepare_presentation",
     "refit",
+    "set_exclusion",
     "start",
     "studies_to_prepare",
     "studies_to_refit",

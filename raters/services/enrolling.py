@@ -3,8 +3,9 @@
 from django.db import transaction
 from django.utils import timezone
 
+from evalhub.celery import enqueue
 from evalhub.problems import Conflict
-from evalhub.studies.models import Study, User
+from evalhub.studies.models import LogEntry, Study, User
 from raters.models import Enrolment, EnrolmentState, Rater
 
 # Where comparing has begun; COMPLETE goes on when the study asks for more votes.
@@ -58,6 +59,22 @@ def start(*, enrolment: Enrolment) -> Enrolment:
         if locked.state in {EnrolmentState.INVITED, EnrolmentState.CONSENTED}:
             locked.state = EnrolmentState.ACTIVE
         locked.save(update_fields=["consent_version", "consented_at", "state"])
+    return locked
+
+
+@transaction.atomic
+def set_exclusion(*, enrolment: Enrolment, reason: str, actor: User) -> Enrolment:
+    """Leave a rater's votes out of the study's rankings for the given reason; an empty one lets them in again.
+
+    Her votes stay as they are, and so does what she is owed.
+    """
+    locked = lock(enrolment.rater, enrolment.study)
+    locked.exclusion_reason = reason.strip()
+    locked.excluded_at = (locked.excluded_at or timezone.now()) if locked.exclusion_reason else None
+    locked.save(update_fields=["excluded_at", "exclusion_reason"])
+    verb = "excluded rater" if locked.exclusion_reason else "readmitted rater"
+    LogEntry.write(study=locked.study, actor=actor, verb=verb, subject=locked.rater, reason=locked.exclusion_reason)
+    enqueue("raters.refit", str(locked.study.pk))
     return locked
 
 

@@ -25,6 +25,8 @@ from raters.ranking import METHOD, OUTCOMES, VERSION, Ranking, RankingError, Vot
 
 log = logging.getLogger(__name__)
 
+SEED = 0  # of the simulation behind the rank intervals; any will do, as long as it stays
+
 # What a row of a ranking and a rating have in common.
 _ROW_FIELDS = (
     "rating",
@@ -79,7 +81,7 @@ def refit(*, study: Study) -> list[Fit]:
 
 def _fit(study: Study, criterion: Criterion, cut_off: int) -> Fit:
     began = time.monotonic()
-    fit = Fit(study=study, criterion=criterion, cut_off=cut_off, method=METHOD, version=VERSION)
+    fit = Fit(study=study, criterion=criterion, cut_off=cut_off, method=METHOD, version=VERSION, seed=SEED)
     delivered = study.checkpoints.filter(submission__state=SubmissionState.COMPLETE)
     contestants = {_name(checkpoint): checkpoint for checkpoint in delivered.order_by("name", "step")}
     columns = _Columns(contestants.values())
@@ -89,13 +91,12 @@ def _fit(study: Study, criterion: Criterion, cut_off: int) -> Fit:
     votes = columns.votes()
     fit.votes, fit.simulated_votes, fit.raters = len(votes), columns.simulated, len(columns.raters)
     try:
-        ranking = rank(votes, list(contestants))
+        ranking = rank(votes, list(contestants), seed=SEED)
     except RankingError as error:
         fit.state, fit.error = FitState.FAILED, str(error)
         fit.save()
         log.error("The votes of %s on %s could not be ranked: %s", study.slug, criterion.key, error)
         return fit
-    fit.seed = int(ranking.settings["seed"] or 0)
     fit.position = {"value": ranking.position.value, "se": ranking.position.se}
     fit.warnings = list(ranking.warnings)
     fit.settings = {**ranking.settings, "clusters": ranking.clusters, "tie": ranking.tie.value}
@@ -140,7 +141,7 @@ class _Columns:
         self.simulated += simulated
 
     def votes(self) -> Votes:
-        return Votes(*(np.frombuffer(column, dtype=np.int32) for column in self.columns))
+        return Votes(*(np.frombuffer(column, dtype=np.int32).astype(np.int64) for column in self.columns))
 
 
 def _name(checkpoint: Checkpoint) -> str:

@@ -3,12 +3,15 @@
 import hashlib
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Barrier
 
 import numpy as np
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection
 from django.utils import timezone
 from PIL import Image
 
@@ -69,6 +72,12 @@ def noise(place: int, contestant: int) -> Image.Image:
     return Image.fromarray(random.integers(0, 255, (32, 48, 3), dtype=np.uint8))
 
 
+def png(picture: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
 def store(study: Study, content: bytes, form: str) -> Media:
     digest = hashlib.sha256(content).hexdigest()
     with Image.open(io.BytesIO(content)) as picture:
@@ -111,3 +120,18 @@ def desk(db: None) -> Desk:
 def bare_desk(db: None) -> Callable[..., Desk]:
     """Makes studies without contestants."""
     return make_desk
+
+
+def at_once(*works: Callable[[], object]) -> list[object]:
+    """Do all of it at the same moment, each in a thread with a database connection of its own; what each returned."""
+    gate = Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> object:
+        try:
+            gate.wait(10)
+            return work()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return [future.result(30) for future in [pool.submit(run, work) for work in works]]
