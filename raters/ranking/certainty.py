@@ -35,6 +35,7 @@ class Certainty:
         covariance: (k, k) of them, from the sandwich, with the Laplace variance where that stands in.
         model: (k, k) from the model alone.
         laplace: (k,) where it stands in.
+        effects: of the position and the covariates, in the order of the fit's cells.
         clusters: how many raters and prompts the sandwich is clustered by.
         degrees_of_freedom: of its t quantile.
     """
@@ -43,10 +44,16 @@ class Certainty:
     covariance: Floats
     model: Floats
     laplace: NDArray[np.bool_]
-    position: Effect
+    effects: tuple[Effect, ...]
     tie: Effect
     clusters: dict[str, int]
     degrees_of_freedom: float
+
+    @classmethod
+    def none(cls) -> "Certainty":
+        """Of a fit that there is not."""
+        nothing = np.zeros(0)
+        return cls(nothing, np.zeros((0, 0)), np.zeros((0, 0)), nothing.astype(bool), (), Effect(), {}, np.inf)
 
 
 def usable_clusters(clusters: Mapping[str, Codes], small: bool) -> tuple[dict[str, Codes], list[str]]:
@@ -96,14 +103,15 @@ def find_certainty(
     laplace = doubtful & (quantile(np.inf) ** 2 * modelled > quantile(freedom) ** 2 * own)
     # Added on the diagonal: the extra uncertainty is the contestant's own, and the matrix stays positive semi-definite.
     combined = robust + np.diag(np.where(laplace, np.maximum(modelled - own, 0), 0))
-    position, tie = _effects(estimate, np.sqrt(np.diag(combined)))
+    errors = np.sqrt(np.diag(combined))
+    held = range(k, estimate.cells.held)
     return Certainty(
         strengths=(centre @ estimate.parameters)[:k],
         covariance=combined[:k, :k],
         model=model[:k, :k],
         laplace=laplace[:k],
-        position=position,
-        tie=tie,
+        effects=tuple(Effect(float(estimate.parameters[i]), float(errors[i])) for i in held),
+        tie=_tie(estimate, float(errors[-1])),
         clusters=counts,
         degrees_of_freedom=freedom,
     )
@@ -119,11 +127,9 @@ def _few(estimate: Estimate, tally: Tally, clusters: Mapping[str, Codes]) -> NDA
     return few
 
 
-def _effects(estimate: Estimate, errors: Floats) -> tuple[Effect, Effect]:
-    """The position effect, in natural-log units, and the ties' ν."""
-    k, parameters = estimate.cells.contestants, estimate.parameters
-    position = Effect(float(parameters[k]), float(errors[k])) if estimate.cells.position else Effect()
+def _tie(estimate: Estimate, error: float) -> Effect:
+    """ν, from the estimate of ln ν and its standard error."""
     if estimate.derivatives.tie_slope is None:
-        return position, Effect(value=0.0 if len(estimate.cells.answer) else None)
-    nu = float(np.exp(parameters[-1]))
-    return position, Effect(nu, nu * float(errors[-1]))
+        return Effect(value=0.0 if len(estimate.cells.answer) else None)
+    nu = float(np.exp(estimate.parameters[-1]))
+    return Effect(nu, nu * error)

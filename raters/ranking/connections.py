@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, hstack
 from scipy.sparse.csgraph import connected_components
 
+from raters.ranking.likelihood import Cells
 from raters.ranking.votes import LEFT, OUTCOMES, RIGHT, Codes, Votes
 
 
@@ -44,12 +45,8 @@ def connect(votes: Votes, names: Sequence[str]) -> Connections:
     return Connections(ranked=ranked, linked=np.asarray(linked, dtype=bool))
 
 
-def position_obstacle(votes: Votes, contestants: int) -> str | None:
-    """Why the votes cannot tell the position effect, as a sentence; None when they can.
-
-    The effect is infinite when all decisions fell to one side. It is aliased with the strengths when some strengths
-    alone make every shown pair differ by exactly one: then the least-squares fit of ones by their differences is exact.
-    """
+def position_obstacle(votes: Votes) -> str | None:
+    """Why the decisions cannot tell a position effect, as a sentence; None when they can."""
     decisions = votes.outcome[votes.outcome <= RIGHT]
     if not len(decisions):
         return "No vote was decided, so a position effect cannot be told; it was left out."
@@ -58,21 +55,26 @@ def position_obstacle(votes: Votes, contestants: int) -> str | None:
             f"All {len(decisions)} decisions went to the {OUTCOMES[decisions[0]]} side, so a position effect cannot be "
             "told; it was left out. Check that sides are drawn at random and that raters look at both."
         )
-    shown = np.unique(votes.left * contestants + votes.right)
-    first, second = np.divmod(shown, contestants)
-    rows = np.arange(len(shown))
-    gaps = coo_array(
-        (np.repeat([1.0, -1.0], len(shown)), (np.tile(rows, 2), np.concatenate([first, second]))),
-        shape=(len(shown), contestants),
-    ).tocsr()
-    ones = np.ones(len(shown))
-    strengths = np.linalg.lstsq((gaps.T @ gaps).toarray(), gaps.T @ ones, rcond=None)[0]
-    if np.abs(ones - gaps @ strengths).max() < 1e-6:
-        return (
-            "The sides were never changed enough to tell a position effect from the contestants' strengths, so it was "
-            "left out; show each pair both ways round."
-        )
     return None
+
+
+def aliased(cells: Cells) -> list[bool]:
+    """Which effects could be differences of strengths, or of these and earlier effects, just as well.
+
+    So it is with the position when no pair, nor any cycle of pairs, was ever turned round, and with a covariate that
+    each contestant has once and for all: the least-squares fit of its column by theirs is exact.
+    """
+    rows = np.arange(len(cells.first))
+    ends = (np.tile(rows, 2), np.concatenate([cells.first, cells.second]))
+    signs = np.repeat([1.0, -1.0], len(rows))
+    known = coo_array((signs, ends), shape=(len(rows), cells.contestants)).tocsr()
+    found = []
+    for column in cells.effects:
+        weights = np.linalg.lstsq((known.T @ known).toarray(), known.T @ column, rcond=None)[0]
+        found.append(bool(np.abs(column - known @ weights).max(initial=0) <= 1e-6 * np.abs(column).max(initial=0)))
+        if not found[-1]:
+            known = hstack([known, column[:, None]]).tocsr()
+    return found
 
 
 def _largest(labels: Codes, activity: Codes, names: Sequence[str]) -> NDArray[np.bool_]:

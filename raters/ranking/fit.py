@@ -1,12 +1,13 @@
 """Maximum likelihood by damped Newton on tallied votes, with phantom votes that keep every estimate finite."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from raters.ranking.connections import aliased, position_obstacle
 from raters.ranking.likelihood import Cells, Derivatives, bradley_terry, davidson
-from raters.ranking.votes import Floats
+from raters.ranking.votes import RIGHT, Floats, Votes
 
 Model = Literal["davidson", "bradley-terry"]
 
@@ -17,7 +18,7 @@ MOST_ITERATIONS = 30  # a likelihood without a finite maximum climbs for ever, b
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """Args:
-    parameters: (P,) λ_1 … λ_K, then δ if the model has a position effect, then η = ln ν if it has ties.
+    parameters: (P,) λ_1 … λ_K, then the effects (position, covariates), then η = ln ν if the model has ties.
     information: (P, P) of votes and phantom votes together, at the estimate.
     derivatives: of the votes alone, at the estimate.
     log_likelihood: of votes and phantom votes, in nats.
@@ -36,9 +37,9 @@ class Estimate:
 class Objective:
     """The penalised log-likelihood of tallied votes.
 
-    Each contestant, and the left side against the right, has `phantom` wins and as many losses against an imaginary
-    opponent of strength 0. With 0 it is the plain likelihood, whose free origin is then held by a unit of information
-    on the mean strength; that moves no estimate.
+    Each contestant has `phantom` wins and as many losses against an imaginary opponent of strength 0; likewise each
+    effect alone between equals. With 0 it is the plain likelihood, whose free origin is then held by a unit of
+    information on the mean strength; that moves no estimate.
     """
 
     cells: Cells
@@ -46,7 +47,7 @@ class Objective:
     phantom: float
 
     def start(self) -> Floats:
-        held = self.cells.contestants + self.cells.position
+        held = self.cells.held
         if not self.ties:
             return np.zeros(held)
         decisive, tied = self.cells.counts[:2].sum(), self.cells.counts[2].sum()
@@ -59,8 +60,8 @@ class Objective:
         )
 
     def held(self, parameters: Floats) -> Floats:
-        """The parameters that phantom votes hold: strengths and position, not the ties."""
-        return parameters[: self.cells.contestants + self.cells.position]
+        """The parameters that phantom votes hold: strengths and effects, not the ties."""
+        return parameters[: self.cells.held]
 
     def value(self, parameters: Floats, derivatives: Derivatives) -> float:
         held = self.held(parameters)
@@ -130,3 +131,72 @@ def _climb(
         if new_value >= value - rounding or length <= TOLERANCE:
             return reached, derivatives, new_value, length
         step, length = step / 2, length / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What could be fitted.
+
+    Args:
+        estimate: None where the votes have no finite fit.
+        votes: those that the estimate rests on.
+        effects: the names of its effects, in order: "position", then covariates.
+        notices: what was left out, as sentences.
+    """
+
+    estimate: Estimate | None
+    votes: Votes
+    effects: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+def fit_votes(votes: Votes, contestants: int, *, model: Model, position: bool, phantom: float) -> Fitted:
+    """Fits as much of the model as the votes can tell.
+
+    Covariates are divided by their root mean square, so that an effect is that of a typical difference, and not
+    centred: they change sign when the sides are swapped.
+    """
+    if not len(votes):
+        return Fitted(None, votes)
+    tied = votes.outcome > RIGHT
+    if model == "davidson" and tied.all():
+        # With ν unbounded, ties say nothing of strengths: the phantom votes alone remain.
+        none = votes.only(~tied)
+        cells = Cells.tally(none, contestants, position=False, covariates={})
+        return Fitted(maximise(Objective(cells, ties=False, phantom=phantom)) if phantom else None, none)
+    notices = []
+    if position and (obstacle := position_obstacle(votes)):
+        position = False
+        notices.append(obstacle)
+    scales = {name: float(np.sqrt(np.mean(column**2))) or 1.0 for name, column in votes.covariates.items()}
+    covariates = {name: column / scales[name] for name, column in votes.covariates.items()}
+    cells = Cells.tally(votes, contestants, position=position, covariates=covariates)
+    names = ["position"] * position + list(covariates)
+    untold = aliased(cells)
+    notices += [_untold_notice(name) for name, which in zip(names, untold, strict=True) if which]
+    names = [name for name, which in zip(names, untold, strict=True) if not which]
+    cells = replace(cells, effects=cells.effects[[not which for which in untold]])
+    ties = model == "davidson" and bool(tied.any())
+    estimate = maximise(Objective(cells, ties, phantom))
+    if not estimate.converged and names:
+        notices.append(
+            f"The effect of {' and '.join(names)} has no finite estimate and was left out; use phantom votes."
+        )
+        names, cells = [], replace(cells, effects=cells.effects[:0])
+        estimate = maximise(Objective(cells, ties, phantom))
+    if not estimate.converged:
+        notices.append("These votes have no finite maximum-likelihood ratings, so none is shown; use phantom votes.")
+        return Fitted(None, votes, notices=tuple(notices))
+    return Fitted(estimate, votes, tuple(names), tuple(notices))
+
+
+def _untold_notice(effect: str) -> str:
+    if effect == "position":
+        return (
+            "The sides were never changed enough to tell a position effect from the contestants' strengths, so it was "
+            "left out; show each pair both ways round."
+        )
+    return (
+        f"The covariate {effect} never varied within a contestant enough to tell its effect from the strengths, so it "
+        "was left out; compare outputs that differ in it."
+    )

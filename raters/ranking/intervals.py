@@ -53,9 +53,9 @@ def summed_squares(estimate: Estimate, cluster: Codes, correction: bool) -> Floa
     cells, slopes = estimate.cells, estimate.derivatives
     sizes = np.bincount(cluster)
     alone = sizes[cluster] == 1
-    singles = np.bincount(
-        cells.answer[alone] * len(cells.first) + cells.of_vote[alone], minlength=cells.counts.size
-    ).reshape(cells.counts.shape)
+    places = cells.answer[alone] * len(cells.first) + cells.of_vote[alone]
+    squares = None if cells.weight is None else cells.weight[alone] ** 2
+    singles = np.bincount(places, squares, cells.counts.size).reshape(cells.counts.shape)
     tie = slopes.tie_slope
     total = cells.quadratic(
         (singles * slopes.slope**2).sum(axis=0),
@@ -71,13 +71,12 @@ def summed_squares(estimate: Estimate, cluster: Codes, correction: bool) -> Floa
 def _squares_of_sums(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats:
     cells, slopes = estimate.cells, estimate.derivatives
     cell, answer = cells.of_vote[votes], cells.answer[votes]
-    slope = slopes.slope[answer, cell]
+    weight = 1.0 if cells.weight is None else cells.weight[votes]
+    slope = weight * slopes.slope[answer, cell]
     entries = [(cells.first[cell], slope), (cells.second[cell], -slope)]
-    if cells.position:
-        entries.append((np.full_like(cell, cells.contestants), slope))
-    if slopes.tie_slope is not None:
-        last = len(estimate.parameters) - 1
-        entries.append((np.full_like(cell, last), slopes.tie_slope[answer, cell]))
+    tail = [slope * effect[cell] for effect in cells.effects]
+    tail += [] if slopes.tie_slope is None else [weight * slopes.tie_slope[answer, cell]]
+    entries += [(np.full_like(cell, cells.contestants + i), value) for i, value in enumerate(tail)]
     shape = (int(cluster.max()) + 1, len(estimate.parameters))
     if shape[0] * shape[1] <= DENSE:
         flat = np.zeros(shape[0] * shape[1])

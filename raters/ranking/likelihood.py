@@ -1,6 +1,6 @@
 """The two likelihoods, Davidson and Bradley–Terry with half-win ties, on votes tallied by ordered pair.
 
-With a on the left, b on the right and u = λ_a − λ_b + δ (δ the position effect, in natural-log units):
+With a on the left, b on the right and u = λ_a − λ_b + δ + β·x (δ the position effect, β those of covariates x):
 
     Davidson       (left, right, tie) ∝ (e^{u/2}, e^{−u/2}, e^η), ν = e^η
     Bradley–Terry  P(left) = 1 / (1 + e^{−u}); a tie is half a win for each side
@@ -8,6 +8,7 @@ With a on the left, b on the right and u = λ_a − λ_b + δ (δ the position e
 Sources: Bradley & Terry 1952; Davidson 1970; Davidson & Beaver 1977 for the order effect.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,69 +19,81 @@ from raters.ranking.votes import BOTH_BAD, TIE, Codes, Floats, Votes
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Votes tallied by ordered pair of contestants.
+    """Votes tallied by ordered pair of contestants (with covariates: each vote by itself).
 
     Args:
         first, second: (C,) contestant on the left and on the right.
-        counts: (3, C) votes for left, for right, and ties (both bad among them).
+        counts: (3, C) weight of votes for left, for right, and of ties (both bad among them).
         contestants: K.
-        position: whether the model has a position effect.
+        effects: (p, C) what multiplies each effect in u: 1 for the position, then the covariates.
         of_vote: (n,) the cell of each vote.
         answer: (n,) 0, 1 or 2: the row of `counts` that the vote went to.
+        weight: (n,) of each vote, or None for 1 each.
     """
 
     first: Codes
     second: Codes
     counts: Floats
     contestants: int
-    position: bool
+    effects: Floats
     of_vote: Codes
     answer: Codes
+    weight: Floats | None = None
 
     @classmethod
-    def tally(cls, votes: Votes, contestants: int, *, position: bool) -> "Cells":
-        key = votes.left * contestants + votes.right
+    def tally(cls, votes: Votes, contestants: int, *, position: bool, covariates: Mapping[str, Floats]) -> "Cells":
+        """`covariates` have one entry per vote."""
+        first, second, of_vote = votes.left, votes.right, np.arange(len(votes))
+        if not covariates:
+            pair = first * contestants + second
+            used = np.flatnonzero(np.bincount(pair, minlength=contestants**2))
+            first, second = np.divmod(used, contestants)
+            place = np.zeros(contestants**2, dtype=np.int64)
+            place[used] = np.arange(len(used))
+            of_vote = place[pair]
         answer = np.where(votes.outcome == BOTH_BAD, TIE, votes.outcome)
-        full = np.bincount(key * 3 + answer, minlength=3 * contestants**2).reshape(-1, 3)
-        used = np.flatnonzero(full.any(axis=1))
-        place = np.zeros(contestants**2, dtype=np.int64)
-        place[used] = np.arange(len(used))
+        counts = np.bincount(answer * len(first) + of_vote, votes.weight, 3 * len(first))
+        effects = [np.ones(len(first))] * position + list(covariates.values())
         return cls(
-            first=used // contestants,
-            second=used % contestants,
-            counts=full[used].T.astype(np.float64),
+            first=first,
+            second=second,
+            counts=counts.reshape(3, -1).astype(np.float64),
             contestants=contestants,
-            position=position,
-            of_vote=place[key],
+            effects=np.array(effects).reshape(len(effects), len(first)),
+            of_vote=of_vote,
             answer=answer,
+            weight=votes.weight,
         )
 
+    @property
+    def held(self) -> int:
+        """How many parameters there are before η: strengths and effects."""
+        return self.contestants + len(self.effects)
+
     def predictor(self, parameters: Floats) -> Floats:
-        """u of each cell, (C,), from (λ_1 … λ_K, δ if any, η if any)."""
-        u: Floats = parameters[self.first] - parameters[self.second]
-        return u + parameters[self.contestants] if self.position else u
+        """u of each cell, (C,), from (λ_1 … λ_K, effects …, η if any)."""
+        u = parameters[self.first] - parameters[self.second]
+        return np.asarray(u + parameters[self.contestants : self.held] @ self.effects)
 
     def gradient(self, slope: Floats, tie_slope: Floats | None) -> Floats:
         """Σ over cells of slope · ∂u/∂parameters; `tie_slope` is the sum for η."""
         k = self.contestants
         strengths = np.bincount(self.first, slope, k) - np.bincount(self.second, slope, k)
-        tail = [slope.sum()] if self.position else []
-        tail += [] if tie_slope is None else [tie_slope.sum()]
-        return np.concatenate([strengths, tail])
+        tail = [] if tie_slope is None else [tie_slope.sum()]
+        return np.concatenate([strengths, self.effects @ slope, tail])
 
     def quadratic(self, uu: Floats, u_tie: Floats | None, tie_tie: Floats | None) -> Floats:
         """Σ over cells of weight · outer(∂/∂parameters), (P, P): an information matrix or a sum of squared scores."""
         k = self.contestants
         pairs = np.bincount(self.first * k + self.second, uu, k * k).reshape(k, k)
-        strengths = np.diag(pairs.sum(axis=0) + pairs.sum(axis=1)) - pairs - pairs.T
-        edges = [self.gradient(uu, u_tie)[: k + 1]] if self.position else []
+        edges = [self.gradient(uu * effect, None)[: k + i + 1] for i, effect in enumerate(self.effects)]
         if u_tie is not None and tie_tie is not None:
             edges.append(self.gradient(u_tie, tie_tie))
         whole = np.zeros((k + len(edges),) * 2)
-        whole[:k, :k] = strengths
-        for offset, edge in enumerate(edges):
-            whole[k + offset, : len(edge)] = edge
-            whole[: len(edge), k + offset] = edge
+        whole[:k, :k] = np.diag(pairs.sum(axis=0) + pairs.sum(axis=1)) - pairs - pairs.T
+        for i, edge in enumerate(edges):
+            whole[k + i, : len(edge)] = edge
+            whole[: len(edge), k + i] = edge
         return whole
 
 

@@ -77,6 +77,13 @@ def position_notices(position: Effect) -> list[str]:
     return [f"Raters favoured the {side} side by {size:.0f} Elo; the ratings are corrected for it."]
 
 
+def anchor_notices(anchor: str | None) -> list[str]:
+    """Says that the anchor named has no rating to hold on to."""
+    if anchor is None:
+        return []
+    return [f"The anchor {anchor} has no comparable rating yet, so ratings are centred on their mean instead."]
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as in a sentence, shortened after five."""
     shown = list(names[:SHOWN_NAMES])

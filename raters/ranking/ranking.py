@@ -1,20 +1,26 @@
 """From votes to a frozen ranking: the one verb, `rank`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raters.ranking.certainty import Certainty, find_certainty, usable_clusters
-from raters.ranking.connections import connect, position_obstacle
+from raters.ranking.connections import connect
 from raters.ranking.errors import MalformedVotes, UnknownContestant, UnknownOption
-from raters.ranking.fit import TOLERANCE, Estimate, Model, Objective, maximise
-from raters.ranking.intervals import LEVEL, quantile, rank_intervals
-from raters.ranking.likelihood import Cells
-from raters.ranking.notices import laplace_notice, position_notices, standing_notices, vote_notices
-from raters.ranking.result import Effect, Ranking, Row, Settings
-from raters.ranking.votes import RIGHT, Codes, Floats, Tally, Votes
+from raters.ranking.fit import TOLERANCE, Model, fit_votes
+from raters.ranking.intervals import LEVEL, difference_variances, quantile, rank_intervals
+from raters.ranking.notices import (
+    anchor_notices,
+    laplace_notice,
+    position_notices,
+    standing_notices,
+    vote_notices,
+)
+from raters.ranking.result import Effect, Ranking, Row
+from raters.ranking.votes import Codes, Floats, Tally, Votes
 
 METHOD = "davidson+position"  # what `rank` does by default
 VERSION = "1"  # raised whenever the same votes and settings would give other numbers
@@ -56,65 +62,65 @@ def rank(
     Raises:
         UnknownContestant, UnknownOption, MalformedVotes: see `raters.ranking.errors`.
     """
-    names = tuple(names)
-    settings: Settings = {
-        "method": METHOD,
-        "version": VERSION,
-        "model": model,
-        "position": position,
-        "phantom": phantom,
-        "cluster": list(cluster),
-        "cluster_correction": cluster_correction,
-        "anchor": anchor,
-        "scale": scale,
-        "seed": seed,
-        "level": LEVEL,
-    }
+    names, small = tuple(names), cluster_correction == "small"
     _check_options(model, phantom, cluster, cluster_correction, scale)
     _check_names(votes, names, anchor)
+    if votes.weight is not None:
+        votes = votes.only(votes.weight > 0)
     tally = Tally.of(votes, len(names))
     connections = connect(votes, names)
     members = np.flatnonzero(connections.linked if phantom else connections.ranked)
-    notices = vote_notices(votes)
-    estimate, fitted = _estimate(_among(votes, members, len(names)), len(members), model, position, phantom, notices)
-
+    within = _among(votes, members, len(names))
+    fitted = fit_votes(within, len(members), model=model, position=position, phantom=phantom)
+    estimate = fitted.estimate
     rated = np.zeros(len(names), dtype=bool)
     rated[members] = estimate is not None
     ranked = connections.ranked & rated
-    notices += standing_notices(names, ranked, rated, tally)
-    certainty = None
+    notices = [*vote_notices(votes), *fitted.notices, *standing_notices(names, ranked, rated, tally)]
+
+    certainty = Certainty.none()
     if estimate is not None:
-        columns = {kind: column for kind in cluster if (column := getattr(fitted, kind)) is not None}
-        clusters, thin = usable_clusters(columns, cluster_correction == "small")
-        certainty = find_certainty(
-            estimate, ranked[members], tally.only(members), clusters, cluster_correction == "small"
-        )
+        columns = {kind: column for kind in cluster if (column := getattr(fitted.votes, kind)) is not None}
+        clusters, thin = usable_clusters(columns, small)
+        certainty = find_certainty(estimate, ranked[members], tally.only(members), clusters, small)
         notices += thin + laplace_notice([names[i] for i in members[certainty.laplace]])
+    effects = dict(zip(fitted.effects, certainty.effects, strict=True))
+    side = effects.pop("position", Effect())
+    notices += position_notices(side)
     origin = names.index(anchor) if anchor is not None and rated[names.index(anchor)] else None
-    if anchor is not None and origin is None and rated.any():
-        notices.append(
-            f"The anchor {anchor} has no comparable rating yet, so ratings are centred on their mean instead."
-        )
+    if origin is None and rated.any():
+        notices += anchor_notices(anchor)
+
+    spread = _spread(certainty, members, len(names))
     unit, zero = (ELO, ORIGIN) if scale == "elo" else (1.0, 0.0)
-    effect = certainty.position if certainty else Effect()
-    notices += position_notices(effect)
-    strengths, covariance, model_only, laplace = _spread(certainty, members, len(names))
-    freedom = certainty.degrees_of_freedom if certainty else np.inf
-    rows = _rows(
-        names=names,
-        tally=tally,
-        ranks=_ranks(names, strengths, covariance, ranked, freedom, seed),
-        ratings=_ratings(strengths, covariance, origin) * unit + [[zero], [0]],
-        half_widths=np.where(laplace, quantile(np.inf), quantile(freedom)),
-        laplace=laplace,
-    )
+    freedom = certainty.degrees_of_freedom
     return Ranking(
-        rows=rows,
-        position=effect.scaled(unit),
-        tie=certainty.tie if certainty and model == "davidson" else Effect(),
+        rows=_rows(
+            names=names,
+            tally=tally,
+            ranks=_ranks(names, spread, ranked, freedom, seed),
+            ratings=_ratings(spread, origin) * unit + [[zero], [0]],
+            half_widths=np.where(spread.laplace, quantile(np.inf), quantile(freedom)),
+            laplace=spread.laplace,
+        ),
+        position=side.scaled(unit),
+        tie=certainty.tie if model == "davidson" else Effect(),
+        covariates={name: effect.scaled(unit) for name, effect in effects.items()},
         warnings=tuple(notices),
-        settings=settings,
-        clusters=certainty.clusters if certainty else {},
+        settings={
+            "method": METHOD,
+            "version": VERSION,
+            "model": model,
+            "position": position,
+            "phantom": phantom,
+            "cluster": list(cluster),
+            "cluster_correction": cluster_correction,
+            "anchor": anchor,
+            "scale": scale,
+            "seed": seed,
+            "level": LEVEL,
+        },
+        clusters=certainty.clusters,
         degrees_of_freedom=freedom,
         votes=len(votes),
         iterations=estimate.iterations if estimate else 0,
@@ -122,9 +128,9 @@ def rank(
         log_likelihood=estimate.log_likelihood if estimate else None,
         unit=unit,
         names=names,
-        strengths=strengths,
-        covariance=covariance,
-        model_covariance=model_only,
+        strengths=spread.strengths,
+        covariance=spread.covariance,
+        model_covariance=spread.model,
     )
 
 
@@ -135,65 +141,30 @@ def _among(votes: Votes, members: Codes, k: int) -> Votes:
     place = np.full(k, -1, dtype=np.int64)
     place[members] = np.arange(len(members))
     kept = votes.only((place[votes.left] >= 0) & (place[votes.right] >= 0))
-    return Votes(place[kept.left], place[kept.right], kept.outcome, kept.rater, kept.prompt)
+    return replace(kept, left=place[kept.left], right=place[kept.right])
 
 
-def _estimate(
-    votes: Votes, k: int, model: Model, position: bool, phantom: float, notices: list[str]
-) -> tuple[Estimate | None, Votes]:
-    """Fits what the votes can carry; adds a notice for whatever had to be left out. Returns the votes it used, too."""
-    if not len(votes):
-        return None, votes
-    tied = votes.outcome > RIGHT
-    if model == "davidson" and tied.all():
-        # With ν unbounded, ties say nothing of strengths: the phantom votes alone remain.
-        votes, position = votes.only(~tied), False
-        if not phantom:
-            return None, votes
-    ties = model == "davidson" and bool(tied.any()) and len(votes) > 0
-    if position:
-        obstacle = position_obstacle(votes, k)
-        if not obstacle:
-            estimate = maximise(Objective(Cells.tally(votes, k, position=True), ties, phantom))
-            if estimate.converged:
-                return estimate, votes
-            obstacle = "The position effect has no finite estimate, so it was left out; use phantom votes."
-        notices.append(obstacle)
-    estimate = maximise(Objective(Cells.tally(votes, k, position=False), ties, phantom))
-    if estimate.converged:
-        return estimate, votes
-    notices.append("These votes have no finite maximum-likelihood ratings, so none is shown; use phantom votes.")
-    return None, votes
-
-
-def _spread(certainty: Certainty | None, members: Codes, k: int) -> tuple[Floats, Floats, Floats, NDArray[np.bool_]]:
-    """Strengths, covariance, model covariance and Laplace marks of all K contestants; nan where there is no rating."""
+def _spread(certainty: Certainty, members: Codes, k: int) -> Certainty:
+    """The same for all K contestants: nan where there is no rating."""
     strengths, laplace = np.full(k, np.nan), np.zeros(k, dtype=bool)
     covariance, model = np.full((2, k, k), np.nan)
-    if certainty:
+    if len(certainty.strengths):
         strengths[members], laplace[members] = certainty.strengths, certainty.laplace
         covariance[np.ix_(members, members)] = certainty.covariance
         model[np.ix_(members, members)] = certainty.model
-    return strengths, covariance, model, laplace
+    return replace(certainty, strengths=strengths, covariance=covariance, model=model, laplace=laplace)
 
 
-def _ratings(strengths: Floats, covariance: Floats, origin: int | None) -> Floats:
+def _ratings(spread: Certainty, origin: int | None) -> Floats:
     """(2, K) strengths and their standard errors, relative to the contestant at `origin` if any."""
-    variances = np.diag(covariance)
+    strengths, variances = spread.strengths, np.diag(spread.covariance)
     if origin is not None:
         strengths = strengths - strengths[origin]
-        variances = variances + variances[origin] - 2 * covariance[origin]
+        variances = difference_variances(spread.covariance)[origin]
     return np.stack([strengths, np.sqrt(np.maximum(variances, 0))])
 
 
-def _ranks(
-    names: Sequence[str],
-    strengths: Floats,
-    covariance: Floats,
-    ranked: NDArray[np.bool_],
-    freedom: float,
-    seed: int,
-) -> Codes:
+def _ranks(names: Sequence[str], spread: Certainty, ranked: NDArray[np.bool_], freedom: float, seed: int) -> Codes:
     """(2, K) best and worst rank left open; 0 for the unranked.
 
     The simulation takes the ranked by name, so that it does not depend on the order of contestants.
@@ -202,7 +173,8 @@ def _ranks(
     order = sorted((name, i) for i, name in enumerate(names) if ranked[i])
     chosen = np.array([i for _, i in order], dtype=np.int64)
     if len(chosen):
-        ranks[:, chosen] = rank_intervals(strengths[chosen], covariance[np.ix_(chosen, chosen)], freedom, seed)
+        within = spread.covariance[np.ix_(chosen, chosen)]
+        ranks[:, chosen] = rank_intervals(spread.strengths[chosen], within, freedom, seed)
     return ranks
 
 
@@ -263,5 +235,7 @@ def _check_names(votes: Votes, names: tuple[str, ...], anchor: str | None) -> No
         raise UnknownContestant(
             f"Contestant codes must be below the number of names, {len(names)}, got {highest}; name every contestant."
         )
+    if "position" in votes.covariates:
+        raise UnknownOption("A covariate must not be called position, which is the side's own effect; rename it.")
     if anchor is not None and anchor not in names:
         raise UnknownContestant(f"The anchor must be one of the contestants, got {anchor!r}.")

@@ -81,6 +81,7 @@ class Ranking:
         rows: from the best rating down, provisional ones among them; last those without a rating.
         position: how much stronger the left side is, on the ranking's scale (None where not estimated).
         tie: Davidson's ν: at equal strength a tie is ν/2 times as likely as a decision (0: no ties were seen).
+        covariates: what a difference of one root mean square is worth, on the ranking's scale.
         warnings: full sentences.
         settings: all that is needed to reproduce this from the same votes; JSON values.
         clusters: number of raters and prompts that the intervals are clustered by; empty for HC0.
@@ -94,6 +95,7 @@ class Ranking:
     rows: tuple[Row, ...]
     position: Effect
     tie: Effect
+    covariates: dict[str, Effect]
     warnings: tuple[str, ...]
     settings: Settings
     clusters: dict[str, int]
@@ -136,6 +138,7 @@ class Ranking:
             "ratings": [asdict(row) | {"floor_rate": row.floor_rate} for row in self.rows],
             "position": asdict(self.position),
             "tie": asdict(self.tie),
+            "covariates": {name: asdict(effect) for name, effect in self.covariates.items()},
             "warnings": list(self.warnings),
             "settings": dict(self.settings),
             "clusters": dict(self.clusters),

@@ -1,7 +1,7 @@
 """Votes as columns of integer codes: 10^8 votes fit in memory and are tallied in one pass."""
 
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import numpy as np
@@ -24,8 +24,11 @@ class Votes:
         left, right: codes of the contestants shown on each side, 0 ≤ code < number of names.
         outcome: 0 left, 1 right, 2 tie, 3 both bad, in the order of `OUTCOMES`.
         rater, prompt: non-negative codes of who voted and on what, or None where unknown.
+        weight: how much each vote counts (a rater's trust, an inverse propensity), or None for 1 each. The intervals'
+            model part reads the sum as a number of votes.
+        covariates: by name, the left side's value less the right side's (log pixels, seconds …), in any unit.
     Raises:
-        MalformedVotes: lengths differ, a code is negative, or a contestant meets itself.
+        MalformedVotes: lengths differ, a code or weight is negative, or a contestant meets itself.
         UnknownOutcome: an outcome is not 0, 1, 2 or 3.
     """
 
@@ -34,12 +37,17 @@ class Votes:
     outcome: Codes
     rater: Codes | None = None
     prompt: Codes | None = None
+    weight: Floats | None = field(default=None, kw_only=True)
+    covariates: Mapping[str, Floats] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            column = getattr(self, field.name)
+        for name in ("left", "right", "outcome", "rater", "prompt"):
+            column = getattr(self, name)
             if column is not None:
-                object.__setattr__(self, field.name, _codes(field.name, column))
+                object.__setattr__(self, name, _codes(name, column))
+        if self.weight is not None:
+            object.__setattr__(self, "weight", _numbers("weight", self.weight))
+        object.__setattr__(self, "covariates", {name: _numbers(name, c) for name, c in self.covariates.items()})
         self._check()
 
     def __len__(self) -> int:
@@ -92,6 +100,8 @@ class Votes:
             outcome=self.outcome[rows],
             rater=None if self.rater is None else self.rater[rows],
             prompt=None if self.prompt is None else self.prompt[rows],
+            weight=None if self.weight is None else self.weight[rows],
+            covariates={name: column[rows] for name, column in self.covariates.items()},
         )
 
     def pair_counts(self, contestants: int) -> Codes:
@@ -100,17 +110,20 @@ class Votes:
         square = ordered.reshape(contestants, contestants)
         return np.asarray(square + square.T, dtype=np.int64)
 
+    def _columns(self) -> dict[str, Codes | Floats]:
+        own = {name: getattr(self, name) for name in ("left", "right", "outcome", "rater", "prompt", "weight")}
+        return {name: column for name, column in own.items() if column is not None} | dict(self.covariates)
+
     def _check(self) -> None:
         n = len(self.left)
-        for field in fields(self):
-            column = getattr(self, field.name)
-            if column is not None and len(column) != n:
+        for name, column in self._columns().items():
+            if len(column) != n:
                 raise MalformedVotes(
-                    f"Every column must have one entry per vote, got {n} in left and {len(column)} in {field.name}."
+                    f"Every column must have one entry per vote, got {n} in left and {len(column)} in {name}."
                 )
-            if column is not None and field.name != "outcome" and n and column.min() < 0:
+            if name in ("left", "right", "rater", "prompt", "weight") and n and column.min() < 0:
                 raise MalformedVotes(
-                    f"Codes start at 0, got {column.min()} in {field.name} at position {int(column.argmin())}."
+                    f"The column {name} must not go below 0, got {column.min()} at position {int(column.argmin())}."
                 )
         wrong = (self.outcome < 0) | (self.outcome >= len(OUTCOMES))
         if wrong.any():
@@ -148,7 +161,7 @@ class Tally:
         )
 
     def only(self, contestants: Codes) -> "Tally":
-        return Tally(*(getattr(self, field.name)[contestants] for field in fields(self)))
+        return Tally(*(getattr(self, count.name)[contestants] for count in fields(self)))
 
     @property
     def comparisons(self) -> Codes:
@@ -163,6 +176,13 @@ def _codes(name: str, column: ArrayLike) -> Codes:
             "use Votes.from_labels for words."
         )
     return array.astype(np.int64, copy=False)
+
+
+def _numbers(name: str, column: ArrayLike) -> Floats:
+    array = np.asarray(column, dtype=np.float64)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise MalformedVotes(f"The column {name} must be one-dimensional finite numbers, got {array}.")
+    return array
 
 
 def _look_up(codes: dict[str, int], labels: Iterable[str], count: int) -> Codes:

@@ -1,5 +1,6 @@
 """Votes that break a naive fit: every answer is a sensible number or none, with a sentence saying why."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,7 @@ def test_an_unknown_outcome_is_an_error() -> None:
     [
         (([0, 1], [1], [0, 0]), "2 in left and 1 in right"),
         (([0, 1], [1, 1], [0, 0]), "same one on both sides at position 1"),
-        (([0, -1], [1, 0], [0, 0]), "-1 in left at position 1"),
+        (([0, -1], [1, 0], [0, 0]), "left must not go below 0, got -1 at position 1"),
         (([0.5], [1], [0]), "integer codes"),
         (([[0]], [1], [0]), "one-dimensional"),
     ],
@@ -285,3 +286,30 @@ def test_an_anchor_is_exact_and_the_others_carry_its_uncertainty() -> None:
     assert difference is not None
     assert rows(anchored)["B"].rating == pytest.approx(1500 + difference.value)
     assert rows(anchored)["B"].se == pytest.approx(difference.se)
+
+
+def test_a_covariate_that_belongs_to_the_contestant_is_left_out() -> None:
+    ballots = votes(*EVEN, (10, C, A, LEFT), (10, A, C, LEFT))
+    latency = np.array([1.0, 2.0, 4.0])
+    slow = replace(ballots, covariates={"latency": latency[ballots.left] - latency[ballots.right]})
+    ranking = rank(slow, "ABC")
+    assert ranking.covariates == {}
+    assert ranking.covariance == pytest.approx(rank(ballots, "ABC").covariance)
+    assert said(ranking, "covariate latency never varied")
+
+
+def test_a_covariate_of_zeros_is_left_out() -> None:
+    ballots = votes(*EVEN)
+    assert rank(replace(ballots, covariates={"pixels": np.zeros(len(ballots))}), "AB").covariates == {}
+
+
+def test_votes_of_weight_zero_do_not_count() -> None:
+    ballots = votes(*EVEN, (30, C, A, LEFT))
+    weight = np.where(ballots.left == C, 0.0, 1.0)
+    assert rank(replace(ballots, weight=weight), "ABC").rows == rank(votes(*EVEN), "ABC").rows
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_weights_must_be_numbers_from_zero_up(weight: float) -> None:
+    with pytest.raises(MalformedVotes, match="weight must"):
+        Votes(np.array([0]), np.array([1]), np.array([0]), weight=np.array([weight]))

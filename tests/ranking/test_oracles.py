@@ -1,5 +1,7 @@
 """The same numbers as evalica, choix and statsmodels on random votes."""
 
+from dataclasses import replace
+
 import choix
 import evalica
 import numpy as np
@@ -141,3 +143,64 @@ def test_davidson_as_a_poisson_regression(seed: int) -> None:
     variances = np.diag(ours.model_covariance)
     errors = np.sqrt(variances + variances[0] - 2 * ours.model_covariance[0])[1:]
     assert errors == pytest.approx(fit.bse[: k - 1], abs=1e-7)
+
+
+@pytest.mark.parametrize("cluster", [(), ("rater", "prompt")])
+def test_covariates_as_statsmodels(cluster: tuple[str, ...]) -> None:
+    """Scaled, not centred."""
+    votes = votes_of(0)
+    pixels = np.random.default_rng(9).normal(0.4, 2.0, len(votes))
+    scale = np.sqrt(np.mean(pixels**2))
+    assert votes.rater is not None
+    assert votes.prompt is not None
+    won = np.array([1.0, 0.0, 0.5, 0.5])[votes.outcome]
+    model = sm.GLM(won, np.column_stack([differences(votes), pixels / scale]), family=sm.families.Binomial())
+    groups = np.column_stack([votes.rater, votes.prompt])
+    options = {"cov_type": "cluster", "cov_kwds": {"groups": groups, "use_correction": False}}
+    fit = model.fit(**(options if cluster else {"cov_type": "HC0"}), tol=1e-14)
+    ours = rank(
+        replace(votes, covariates={"pixels": pixels}),
+        WORLD.names,
+        model="bradley-terry",
+        phantom=0,
+        cluster=cluster,
+        cluster_correction="none",
+        anchor="m0",
+        scale="log",
+    )
+    assert in_order(ours)[1:, 0] == pytest.approx(fit.params[:-2], abs=1e-8)
+    assert in_order(ours)[1:, 1] == pytest.approx(fit.bse[:-2], abs=1e-8)
+    for effect, place in ((ours.position, -2), (ours.covariates["pixels"], -1)):
+        assert (effect.value, effect.se) == pytest.approx((fit.params[place], fit.bse[place]), abs=1e-8)
+
+
+# It warns that some of its statistics do not know weights; coefficients and sandwich do.
+@pytest.mark.filterwarnings("ignore:cov_type not fully supported")
+@pytest.mark.parametrize("cluster", [(), ("rater",)])
+def test_weights_as_statsmodels(cluster: tuple[str, ...]) -> None:
+    votes = votes_of(1)
+    weight = np.random.default_rng(8).uniform(0.2, 3.0, len(votes))
+    won = np.array([1.0, 0.0, 0.5, 0.5])[votes.outcome]
+    model = sm.GLM(won, differences(votes), family=sm.families.Binomial(), var_weights=weight)
+    groups = votes.rater if cluster else np.arange(len(votes))
+    fit = model.fit(cov_type="cluster", cov_kwds={"groups": groups, "use_correction": False}, tol=1e-14)
+    ours = rank(
+        replace(votes, weight=weight),
+        WORLD.names,
+        model="bradley-terry",
+        phantom=0,
+        cluster=cluster,
+        cluster_correction="none",
+        anchor="m0",
+        scale="log",
+    )
+    assert in_order(ours)[1:, 0] == pytest.approx(fit.params[:-1], abs=1e-8)
+    assert in_order(ours)[1:, 1] == pytest.approx(fit.bse[:-1], abs=1e-8)
+
+
+def test_a_weight_of_two_is_the_vote_twice() -> None:
+    votes = votes_of(2)
+    heavy = rank(replace(votes, weight=np.full(len(votes), 2.0)), WORLD.names)
+    twice = rank(votes.only(np.tile(np.arange(len(votes)), 2)), WORLD.names)
+    assert in_order(heavy) == pytest.approx(in_order(twice), rel=1e-9)
+    assert heavy.tie.value == pytest.approx(twice.tie.value)
