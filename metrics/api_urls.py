@@ -1,5 +1,12 @@
 """API version 1."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from metrics.api import CancelView, RetryView, RunsView, RunView
+
+urlpatterns = [
+    path("submissions/<uuid:submission_id>/runs/", RunsView.as_view(), name="submission_runs"),
+    path("runs/<uuid:run_id>/", RunView.as_view(), name="run"),
+    path("runs/<uuid:run_id>/cancel/", CancelView.as_view(), name="run_cancel"),
+    path("runs/<uuid:run_id>/retry/", RetryView.as_view(), name="run_retry"),
+]

@@ -1,6 +1,7 @@
 """How machines score: runs over submissions, their shards, the features they keep and the scores they end in."""
 
 import uuid
+from dataclasses import dataclass
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -9,6 +10,7 @@ from django.db.models import Case, Q, When
 from django.utils import timezone
 
 from evalhub.studies.models import Media, Sample, Study, Submission, User, one_of
+from metrics.engine.registry import MetricSpec, get_metric
 
 
 class RunState(models.TextChoices):
@@ -153,6 +155,30 @@ class Run(models.Model):
     def __str__(self) -> str:
         return f"{', '.join(self.metrics)} over {self.submission.checkpoint}"
 
+    @property
+    def is_finished(self) -> bool:
+        return self.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+    def progress(self) -> "Progress":
+        """How far the run is, from its shards' own times: the speed of a worker while it works, times those at work."""
+        done, busy, at_work = 0, 0.0, 0
+        for shard in self.shards.all():
+            done += shard.samples_done
+            busy += shard.busy_seconds if shard.samples_done else 0.0
+            at_work += shard.state == ShardState.LEASED
+        rate = done / busy * max(1, at_work) if busy else None
+        return Progress(done, self.samples, rate, (self.samples - done) / rate if rate else None)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Samples done of all; samples per second and the seconds that remain at this speed, once something is known."""
+
+    done: int
+    total: int
+    rate: float | None
+    remaining: float | None
+
 
 class Shard(models.Model):
     """A run's unit of work: some of its samples, in order. Finishing one needs the token that its claim handed out."""
@@ -189,6 +215,17 @@ class Shard(models.Model):
 
     def __str__(self) -> str:
         return f"part {self.index + 1} of run {self.run_id}"
+
+    @property
+    def number(self) -> int:
+        return self.index + 1
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long its last attempt has worked, or did."""
+        if self.started_at is None or self.state not in (ShardState.LEASED, ShardState.DONE):
+            return 0.0
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
 
 
 class FeatureBlock(models.Model):
@@ -256,6 +293,10 @@ class Score(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metric} of run {self.run_id}"
+
+    @property
+    def spec(self) -> MetricSpec:
+        return get_metric(self.metric)
 
 
 class SampleScore(models.Model):

@@ -1,0 +1,153 @@
+"""The API for programs: start runs, follow them, read scores. Everything goes through `access`."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from evalhub.studies.access import Actor, get_submission
+from metrics import services
+from metrics.access import get_run, runs_of
+from metrics.models import Run, Score, Shard
+
+REFUSED = OpenApiResponse(description="The detail says, in one sentence, what does not fit and what to do.")
+
+
+class ScoreSerializer(serializers.ModelSerializer):
+    title = serializers.CharField(source="spec.title")
+    unit = serializers.CharField(source="spec.unit")
+    higher_is_better = serializers.BooleanField(source="spec.higher_is_better")
+    warnings = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Score
+        fields: ClassVar = [
+            "metric",
+            "title",
+            "unit",
+            "higher_is_better",
+            "state",
+            "value",
+            "low",
+            "high",
+            "interval",
+            "n",
+            "warnings",
+            "note",
+            "fingerprint",
+            "protocol",
+            "details",
+            "efficiency",
+        ]
+
+
+class ShardSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Shard
+        fields: ClassVar = ["index", "state", "attempts", "worker", "stage", "samples_done", "error"]
+
+
+class RunSerializer(serializers.ModelSerializer):
+    submission = serializers.UUIDField(source="submission_id")
+    samples_done = serializers.SerializerMethodField()
+    remaining_seconds = serializers.SerializerMethodField()
+    scores = ScoreSerializer(many=True)
+    shards = ShardSerializer(many=True)
+    url = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields: ClassVar = [
+            "id",
+            "submission",
+            "url",
+            "state",
+            "stage",
+            "error",
+            "metrics",
+            "automatic",
+            "samples",
+            "samples_done",
+            "remaining_seconds",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "scores",
+            "shards",
+        ]
+
+    def get_samples_done(self, run: Run) -> int:
+        return run.progress().done
+
+    def get_remaining_seconds(self, run: Run) -> float | None:
+        return None if run.is_finished else run.progress().remaining
+
+    def get_url(self, run: Run) -> str:
+        return settings.SITE_URL + reverse("run", args=[run.pk])
+
+
+class StartSerializer(serializers.Serializer):
+    metrics = serializers.ListField(
+        child=serializers.CharField(max_length=40),
+        required=False,
+        max_length=20,
+        help_text="By name; without it FID, LPIPS and CLIPScore as far as the study's prompts allow.",
+    )
+
+
+class RunsView(APIView):
+    @extend_schema(operation_id="runs", responses=RunSerializer(many=True))
+    def get(self, request: Request, submission_id: UUID) -> Response:
+        """A submission's runs, the newest first."""
+        submission = get_submission(Actor.of(request), submission_id, "see")
+        return Response(RunSerializer(runs_of(submission), many=True).data)
+
+    @extend_schema(
+        operation_id="run_start",
+        request=StartSerializer,
+        responses={201: RunSerializer, 409: REFUSED, 422: REFUSED},
+    )
+    def post(self, request: Request, submission_id: UUID) -> Response:
+        """Score a complete submission."""
+        actor = Actor.of(request)
+        submission = get_submission(actor, submission_id, "submit")
+        asked = StartSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        metrics: Any = asked.validated_data.get("metrics")
+        run = services.start_run(submission=submission, metrics=metrics, actor=actor.user)
+        return Response(_told(actor, run.pk), status=status.HTTP_201_CREATED)
+
+
+class RunView(APIView):
+    @extend_schema(operation_id="run", responses=RunSerializer)
+    def get(self, request: Request, run_id: UUID) -> Response:
+        """How far a run has come, and its scores."""
+        return Response(_told(Actor.of(request), run_id))
+
+
+class CancelView(APIView):
+    @extend_schema(operation_id="run_cancel", request=None, responses={200: RunSerializer, 409: REFUSED})
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """Stop a run that has not ended."""
+        actor = Actor.of(request)
+        services.cancel_run(run=get_run(actor, run_id, "submit"), actor=actor.user)
+        return Response(_told(actor, run_id))
+
+
+class RetryView(APIView):
+    @extend_schema(operation_id="run_retry", request=None, responses={200: RunSerializer, 409: REFUSED})
+    def post(self, request: Request, run_id: UUID) -> Response:
+        """Take a failed or cancelled run up again where it stopped."""
+        actor = Actor.of(request)
+        services.retry_run(run=get_run(actor, run_id, "submit"), actor=actor.user)
+        return Response(_told(actor, run_id))
+
+
+def _told(actor: Actor, run_id: UUID) -> Any:
+    return RunSerializer(get_run(actor, run_id, "see")).data

@@ -1,0 +1,113 @@
+"""The page of a run, and a submission's runs on the submission's own page."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from evalhub.problems import Refusal
+from evalhub.studies.access import Actor, get_submission, has_right, role_in
+from evalhub.studies.models import Submission
+from metrics import services
+from metrics.access import get_run, runs_of
+from metrics.engine.registry import METRICS
+from metrics.models import Run
+
+# A submission rarely has more runs; the newest say what counts.
+RUNS_SHOWN = 20
+
+
+@login_required
+@never_cache
+@require_GET
+def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """A run; while it goes on, the page asks for its changing part alone."""
+    actor = Actor.of(request)
+    return _run_page(request, actor, get_run(actor, run_id, "see"))
+
+
+@login_required
+@require_POST
+def run_cancel(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    return _change(request, run_id, services.cancel_run)
+
+
+@login_required
+@require_POST
+def run_retry(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    return _change(request, run_id, services.retry_run)
+
+
+def _change(request: HttpRequest, run_id: UUID, verb: Any) -> HttpResponse:
+    actor = Actor.of(request)
+    found = get_run(actor, run_id, "submit")
+    try:
+        verb(run=found, actor=actor.user)
+    except Refusal as refusal:
+        return _run_page(request, actor, get_run(actor, run_id, "see"), refusal)
+    return redirect("run", run_id)
+
+
+def _run_page(request: HttpRequest, actor: Actor, found: Run, refusal: Refusal | None = None) -> HttpResponse:
+    study = found.submission.checkpoint.study
+    context = {
+        "study": study,
+        "role": role_in(actor, study),
+        "active": "submissions",
+        "run": found,
+        "checkpoint": found.submission.checkpoint,
+        "progress": found.progress(),
+        "may_submit": has_right(actor, study, "submit"),
+        "refusal": refusal,
+    }
+    # htmx asks with this header: its answer is put in place of the changing part.
+    template = "metrics/run_body.html" if request.headers.get("HX-Request") else "metrics/run.html"
+    return render(request, template, context, status=refusal.status if refusal else 200)
+
+
+@login_required
+@never_cache
+@require_GET
+def submission_runs(request: HttpRequest, submission_id: UUID) -> HttpResponse:
+    """A submission's runs, as a part of its page or, without JavaScript, as a page."""
+    actor = Actor.of(request)
+    return _runs_page(request, actor, get_submission(actor, submission_id, "see"))
+
+
+@login_required
+@require_POST
+def run_start(request: HttpRequest, submission_id: UUID) -> HttpResponse:
+    """Score a submission by the metrics that were ticked."""
+    actor = Actor.of(request)
+    submission = get_submission(actor, submission_id, "submit")
+    try:
+        started = services.start_run(submission=submission, metrics=request.POST.getlist("metrics"), actor=actor.user)
+    except Refusal as refusal:
+        return _runs_page(request, actor, submission, refusal)
+    return redirect("run", started.pk)
+
+
+def _runs_page(
+    request: HttpRequest, actor: Actor, submission: Submission, refusal: Refusal | None = None
+) -> HttpResponse:
+    study = submission.checkpoint.study
+    runs = list(runs_of(submission)[:RUNS_SHOWN])
+    context = {
+        "study": study,
+        "role": role_in(actor, study),
+        "active": "submissions",
+        "submission": submission,
+        "checkpoint": submission.checkpoint,
+        "runs": runs,
+        "unfinished": any(not one.is_finished for one in runs),
+        "may_start": submission.is_complete and has_right(actor, study, "submit"),
+        "metrics": METRICS.values(),
+        "chosen": [metric.name for metric in services.default_metrics(submission)],
+        "refusal": refusal,
+    }
+    template = "metrics/runs.html" if request.headers.get("HX-Request") else "metrics/runs_page.html"
+    return render(request, template, context, status=refusal.status if refusal else 200)

@@ -1,0 +1,260 @@
+"""The page of a run, a submission's runs, and the same for programs: what they show and to whom."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from evalhub.studies.models import Membership, Role, Study, Submission, User
+from evalhub.studies.services import create_token
+from metrics import services
+from metrics.models import Run, RunState, ScoreState
+from tests.metrics.material import claimed
+
+pytestmark = pytest.mark.django_db
+
+MakeSubmission = Callable[..., Submission]
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def run(grey_submission: MakeSubmission, settings: Settings) -> Run:
+    settings.SHARD_SIZE = 2
+    return services.start_run(submission=grey_submission(4))
+
+
+@pytest.fixture
+def signed_in(client: Client, run: Run) -> Callable[[str], Client]:
+    """A browser of a member with that role; without a role, of a stranger."""
+
+    def as_role(role: str) -> Client:
+        user = User.objects.create_user(f"a {role or 'stranger'}")
+        if role:
+            Membership.objects.create(study=Study.objects.get(), user=user, role=role)
+        client.force_login(user)
+        return client
+
+    return as_role
+
+
+SignedIn = Callable[[str], Client]
+
+
+def finish(run: Run) -> None:
+    for shard in run.shards.all():
+        services.finish_shard(shard_id=shard.pk, token=claimed(shard).token, block="b")
+    merge = services.claim_merge(run_id=run.pk)
+    assert merge is not None
+    efficiency = {
+        "images_per_second": 12.5,
+        "decoded": 8,
+        "peak_memory": 2**20,
+        "device": "cpu",
+        "seconds": {"wall": 3},
+    }
+    fid = services.Result(
+        metric="fid",
+        value=12.3456,
+        low=10.0,
+        high=14.5,
+        interval="a jackknife",
+        n=4,
+        fingerprint="f" * 64,
+        warnings=["FID on 4 samples is weak."],
+        protocol={"metric": "fid", "resize": "bicubic-antialias-clamp"},
+        efficiency=efficiency,
+    )
+    lpips = services.Result(metric="lpips", problem="The outputs were unreadable.")
+    services.finish_merge(run_id=run.pk, token=merge.merge_token, results=[fid, lpips])
+
+
+def test_a_run_under_way_shows_its_parts_and_asks_for_itself_again(run: Run, signed_in: SignedIn) -> None:
+    first, second = run.shards.all()
+    shard = claimed(first, "gpu@host process 7")
+    services.renew_lease(shard_id=shard.pk, token=shard.token, samples_done=1, stage="fetching weights x 10 %")
+    services.fail_attempt(shard_id=second.pk, token=claimed(second).token, error="The disk was full.")
+
+    page = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk])).content.decode()
+
+    for shown in ("gpu@host process 7", "fetching weights x 10 %", "The disk was full.", "1 of 4 samples"):
+        assert shown in page
+    assert f'hx-get="{reverse("run", args=[run.pk])}" hx-trigger="every 2s"' in page
+    assert "weights import clip-vit-b-32 FILE" in page
+
+
+def test_a_finished_run_shows_its_scores_and_asks_no_more(run: Run, signed_in: SignedIn) -> None:
+    finish(run)
+    page = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk])).content.decode()
+
+    for shown in ("12.35", "10.00 … 14.50", "ffffffffffff", "bicubic-antialias-clamp", "FID on 4 samples is weak."):
+        assert shown in page
+    assert "The outputs were unreadable." in page
+    assert "hx-trigger" not in page
+
+
+def test_htmx_gets_the_changing_part_alone(run: Run, signed_in: SignedIn) -> None:
+    part = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk]), headers=HTMX).content.decode()
+    assert "<html" not in part
+    assert 'id="run"' in part
+
+
+def test_the_submissions_part_shows_its_runs(run: Run, signed_in: SignedIn) -> None:
+    address = reverse("submission_runs", args=[run.submission_id])
+    browser = signed_in(Role.RESEARCHER)
+    part = browser.get(address, headers=HTMX).content.decode()
+    assert reverse("run", args=[run.pk]) in part
+    assert 'hx-trigger="every 3s"' in part
+    assert "Start a run" in part
+    finish(run)
+    assert "hx-trigger" not in browser.get(address, headers=HTMX).content.decode()
+    assert "<html" in browser.get(address).content.decode()
+
+
+def test_a_page_of_many_parts_takes_few_queries(
+    run: Run, signed_in: SignedIn, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    browser = signed_in(Role.VIEWER)
+    with django_assert_max_num_queries(12):
+        browser.get(reverse("run", args=[run.pk]))
+
+
+def test_a_researcher_cancels_and_retries(run: Run, signed_in: SignedIn) -> None:
+    browser = signed_in(Role.RESEARCHER)
+    browser.post(reverse("run_cancel", args=[run.pk]))
+    run.refresh_from_db()
+    assert run.state == RunState.CANCELLED
+
+    answer = browser.post(reverse("run_cancel", args=[run.pk]))
+    assert answer.status_code == 409
+    assert "cancelled already, so there is nothing to cancel" in answer.content.decode()
+
+    browser.post(reverse("run_retry", args=[run.pk]))
+    run.refresh_from_db()
+    assert run.state == RunState.RUNNING
+
+
+def test_a_researcher_starts_a_run_or_reads_why_not(run: Run, signed_in: SignedIn) -> None:
+    browser = signed_in(Role.RESEARCHER)
+    address = reverse("run_start", args=[run.submission_id])
+    started = browser.post(address, {"metrics": ["kid"]})
+    assert started.status_code == 302
+    assert Run.objects.get(metrics=["kid"]).created_by is not None
+
+    refused = browser.post(address, {})
+    assert refused.status_code == 422
+    assert "A run needs at least one metric" in refused.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("role", "sees", "changes"),
+    [
+        (Role.OWNER, 200, 302),
+        (Role.RESEARCHER, 200, 302),
+        (Role.VIEWER, 200, 403),
+        (Role.RATER, 403, 403),
+        ("", 404, 404),
+    ],
+)
+def test_who_may_see_and_change(run: Run, signed_in: SignedIn, role: str, sees: int, changes: int) -> None:
+    browser = signed_in(role)
+    assert browser.get(reverse("run", args=[run.pk])).status_code == sees
+    assert browser.get(reverse("submission_runs", args=[run.submission_id])).status_code == sees
+    assert browser.post(reverse("run_start", args=[run.submission_id]), {"metrics": ["kid"]}).status_code == changes
+    assert browser.post(reverse("run_cancel", args=[run.pk])).status_code == changes
+    assert browser.post(reverse("run_retry", args=[run.pk])).status_code == changes
+
+
+def test_a_run_that_is_none_is_nothing(run: Run, signed_in: SignedIn) -> None:
+    assert signed_in(Role.OWNER).get(reverse("run", args=[uuid4()])).status_code == 404
+
+
+def test_whoever_is_not_signed_in_signs_in_first(run: Run, client: Client) -> None:
+    assert client.get(reverse("run", args=[run.pk])).status_code == 302
+
+
+# -- the API ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def program(client: Client, run: Run) -> Callable[..., Client]:
+    """A program that signs with a token of a member with that role."""
+
+    def with_token(role: str, scope: str = "submit") -> Client:
+        user = User.objects.create_user(f"a program of a {role or 'stranger'}")
+        if role:
+            Membership.objects.create(study=Study.objects.get(), user=user, role=role)
+        _, token = create_token(user=user, name="test", scope=scope)
+        client.defaults["HTTP_AUTHORIZATION"] = f"Token {token}"
+        return client
+
+    return with_token
+
+
+Program = Callable[..., Client]
+
+
+def test_a_program_starts_follows_cancels_and_retries(run: Run, program: Program) -> None:
+    client = program(Role.RESEARCHER)
+    runs = f"/api/v1/submissions/{run.submission_id}/runs/"
+
+    started = client.post(runs, {"metrics": ["kid", "lpips"]}, content_type="application/json")
+    assert started.status_code == 201
+    told = started.json()
+    assert told["metrics"] == ["kid", "lpips"]
+    assert told["state"] == RunState.WAITING
+    assert told["samples"] == 4
+    assert [shard["attempts"] for shard in told["shards"]] == [0, 0]
+    address = f"/api/v1/runs/{told['id']}/"
+    assert client.get(address).json() == told
+    assert client.post(f"{address}cancel/").json()["state"] == RunState.CANCELLED
+    assert client.post(f"{address}retry/").json()["state"] == RunState.RUNNING
+    assert len(client.get(runs).json()) == 2
+
+
+def test_a_program_reads_scores(run: Run, program: Program) -> None:
+    finish(run)
+    told = program(Role.VIEWER).get(f"/api/v1/runs/{run.pk}/").json()
+    scores = {score["metric"]: score for score in told["scores"]}
+    assert scores["fid"]["value"] == 12.3456
+    assert scores["fid"]["higher_is_better"] is False
+    assert scores["clip_score"]["state"] == ScoreState.WAITING_FOR_WEIGHTS
+    assert "weights import clip-vit-b-32 FILE" in scores["clip_score"]["note"]
+    assert told["remaining_seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("metrics", "code", "sentence"),
+    [
+        (["nonsense"], 422, "There is no metric called “nonsense”"),
+        ([], 422, "at least one metric"),
+        ("fid", 400, "list"),
+    ],
+)
+def test_bad_requests_are_answered_with_a_sentence(
+    run: Run, program: Program, metrics: object, code: int, sentence: str
+) -> None:
+    runs = f"/api/v1/submissions/{run.submission_id}/runs/"
+    answer = program(Role.OWNER).post(runs, {"metrics": metrics}, content_type="application/json")
+    assert answer.status_code == code
+    assert sentence in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "sees", "changes"),
+    [
+        ("researcher", "read", 200, 403),
+        ("viewer", "submit", 200, 403),
+        ("rater", "submit", 403, 403),
+        ("", "submit", 404, 404),
+    ],
+)
+def test_which_program_may_see_and_change(
+    run: Run, program: Program, role: str, scope: str, sees: int, changes: int
+) -> None:
+    client = program(role, scope)
+    assert client.get(f"/api/v1/runs/{run.pk}/").status_code == sees
+    assert client.post(f"/api/v1/runs/{run.pk}/cancel/").status_code == changes
+    assert client.post(f"/api/v1/submissions/{run.submission_id}/runs/").status_code == changes
