@@ -8,6 +8,7 @@ from evalhub import health
 from evalhub.leaderboard import api_urls as leaderboard_api
 from evalhub.studies import api_urls as studies_api
 from evalhub.studies.api import NothingView
+from evalhub.studies.views.accounts import administration_sign_in
 from metrics import api_urls as metrics_api
 from raters import api_urls as raters_api
 
@@ -23,6 +24,7 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", health.numbers),
+    path("admin/login/", administration_sign_in),
     path("admin/", admin.site.urls),
     path("api/v1/", include((version_1, "v1"))),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -116,6 +116,18 @@ def test_guessing_is_stopped_per_account_and_per_address(ada: User) -> None:
     assert attempts_until_refused("", address="10.1.1.1") == rate + 1
 
 
+def test_the_administration_has_no_door_of_its_own(client: Client, ada: User) -> None:
+    visit = client.get("/admin/", follow=True)
+    assert visit.redirect_chain[-1][0] == reverse("login") + "?next=/admin/"
+    assert client.post("/admin/login/", {"username": "ada", "password": PASSWORD}).status_code == 405
+    client.force_login(ada)
+    refused = client.get("/admin/", follow=True)
+    assert refused.status_code == 403
+    assert "site&#x27;s administrators" in refused.text
+    client.force_login(User.objects.create_superuser("root"))
+    assert client.get("/admin/").status_code == 200
+
+
 def test_a_forgotten_password_is_reset_by_the_link_in_the_letter(client: Client, ada: User) -> None:
     response = client.post(reverse("password_reset"), {"email": "ADA@example.org"}, headers={"Host": "localhost"})
     assert response.headers["Location"] == reverse("password_reset_done")

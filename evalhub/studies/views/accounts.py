@@ -7,10 +7,12 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth import views as auth_views
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse_lazy
+from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 from rest_framework.throttling import SimpleRateThrottle
@@ -68,6 +70,14 @@ class SignIn(auth_views.LoginView):
 
     def form_invalid(self, form: Any) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
+
+
+@require_http_methods(["GET", "HEAD"])
+def administration_sign_in(request: HttpRequest) -> HttpResponse:
+    """The administration has no sign-in of its own, which would be one without a limit on attempts."""
+    if request.user.is_authenticated:
+        raise PermissionDenied("The administration is for the site's administrators; ask one of them.")
+    return redirect_to_login(request.GET.get("next", reverse("admin:index")))
 
 
 class PasswordReset(auth_views.PasswordResetView):
