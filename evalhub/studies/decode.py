@@ -77,6 +77,9 @@ def read_image(path: str, form: str, side: int) -> dict[str, object]:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     Image.MAX_IMAGE_PIXELS = None  # `side` is the limit, checked before a pixel is decoded
     try:
+        if form == "png":  # whose decoder stops at the last pixel; this reads on to the end, checksums included
+            with Image.open(path, formats=["PNG"]) as image:
+                image.verify()
         with Image.open(path, formats=[form.upper()]) as image:
             width, height = image.size
             if max(width, height) > side:
@@ -99,6 +102,8 @@ def read_image(path: str, form: str, side: int) -> dict[str, object]:
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
+    if "truncated" in text.lower():
+        return "it is cut off"
     if "cannot identify image file" in text:
         return "its beginning is damaged or the rest is missing"
     return text[:200] or type(error).__name__

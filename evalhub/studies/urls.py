@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path, reverse_lazy
 from django.views.generic import RedirectView
 
-from evalhub.studies.views import accounts, media, members, studies, submissions, tokens
+from evalhub.studies.views import accounts, media, members, studies, submissions, submit, tokens
 
 _accounts = [
     path("setup/", accounts.setup, name="setup"),
@@ -46,6 +46,8 @@ _members = [
 
 _submissions = [
     path("studies/<slug:slug>/submissions/", submissions.submissions, name="submissions"),
+    path("studies/<slug:slug>/submit/", submit.submit, name="submit"),
+    path("studies/<slug:slug>/submit/layout/", submit.submit_layout, name="submit_layout"),
     path("submissions/<uuid:submission_id>/", submissions.submission, name="submission"),
 ]
 

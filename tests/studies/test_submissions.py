@@ -109,8 +109,8 @@ def test_a_prompt_without_output_keeps_it_incomplete_and_is_named(scene: Scene) 
     submission = scene.submit(files)
     found = reported(submission)
     assert (found.state, found.awaited, found.missing_prompts) == ("incomplete", 0, ["tree"])
-    assert found.summary == "Incomplete: 1 prompts have no output."
-    with pytest.raises(Conflict, match="1 prompts have no output"):
+    assert found.summary == "Incomplete: 1 prompt has no output."
+    with pytest.raises(Conflict, match="1 prompt has no output"):
         services.complete_submission(submission=submission)
     assert not Sample.objects.exists()
     scene.post({**files, "tree.png": tree})

@@ -1,5 +1,6 @@
 """Everything that changes a study, its members or its submissions: one keyword-only verb each."""
 
+from evalhub.studies.services.delivery import chosen, deliver, lay_out, unpacked, wrapping
 from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile
 from evalhub.studies.services.media import NoRoom, store_media
 from evalhub.studies.services.members import (
@@ -42,13 +43,16 @@ __all__ = [
     "add_prompt",
     "change_role",
     "change_study",
+    "chosen",
     "close_study",
     "complete_submission",
     "create_invite",
     "create_study",
     "create_token",
     "create_user_by_invite",
+    "deliver",
     "find_invite",
+    "lay_out",
     "pause_study",
     "publish_study",
     "receive_file",
@@ -58,4 +62,6 @@ __all__ = [
     "revoke_invite",
     "revoke_token",
     "store_media",
+    "unpacked",
+    "wrapping",
 ]

@@ -60,13 +60,19 @@ class Report:
     def summary(self) -> str:
         """One sentence."""
         if self.state == SubmissionState.COMPLETE:
-            return f"Complete: all {self.files:,} files have arrived and are in order."
+            return f"Complete: {_count(self.files, 'file has', 'files have')} arrived, all in order."
         reasons = [
-            f"{self.awaited:,} of {self.files:,} files are still to come" if self.awaited else "",
+            f"{self.awaited:,} of {_count(self.files, 'file is', 'files are')} still to come" if self.awaited else "",
             f"{len(self.bad_files):,} did not do and are to be sent again" if self.bad_files else "",
-            f"{len(self.missing_prompts):,} prompts have no output" if self.missing_prompts else "",
+            f"{_count(len(self.missing_prompts), 'prompt has', 'prompts have')} no output"
+            if self.missing_prompts
+            else "",
         ]
         return f"Incomplete: {'; '.join(reason for reason in reasons if reason)}."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 @transaction.atomic

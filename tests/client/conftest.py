@@ -1,0 +1,1 @@
+from tests.submitting import scene as scene
