@@ -26,9 +26,9 @@ import psycopg2
 import redis
 
 from evalhub.embedded import CannotStart, Postgres, Redis, wait_until
+from evalhub.programs import SOURCE, programs
 from evalhub.supervisor import Child, Supervisor
 
-SOURCE = Path(__file__).resolve().parent.parent
 STARTUP_SECONDS = 120.0
 
 
@@ -73,7 +73,7 @@ class System:
         self.configure()
         self.start_servers()
         self.prepare_site()
-        web, *others = programs(self.environment, self.home, f"{self.bind}:{self.port}")
+        web, *others = programs(self.environment, self.home, self.bind, self.port)
         self.supervisor.start(web)
         self.wait_until_ready(web)
         for child in others:  # after, so that on a small machine they do not delay the first page
@@ -203,59 +203,6 @@ class System:
         (self.home / "environment").unlink(missing_ok=True)
         if self.postgres is not None:
             self.postgres.remove_sockets()
-
-
-def programs(environment: dict[str, str], home: Path, address: str) -> list[Child]:
-    """The site's own programs. Refits and other light tasks have a worker to themselves: a long shard delays none."""
-    logs = home / "logs"
-    counters = home / "run" / "prometheus"  # every web process writes its own; together they are /metrics
-    counters.mkdir(parents=True, exist_ok=True)
-    for old in counters.glob("*.db"):
-        old.unlink()
-    gunicorn = ["evalhub.wsgi", "--bind", address, "--worker-class", "gthread", "--workers", "2", "--threads", "8"]
-    gunicorn += [
-        "--timeout",
-        "120",
-        "--graceful-timeout",
-        "5",
-        "--preload",
-        "--no-control-socket",
-        "--chdir",
-        str(SOURCE),
-    ]
-    celery = [sys.executable, "-m", "celery", "--app", "evalhub.celery", "--workdir", str(SOURCE)]
-    worker = ["worker", "--concurrency", "1", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
-    port = address.rpartition(":")[2]
-
-    def worker_for(queue: str) -> Child:
-        return Child(
-            f"worker-{queue}",
-            [*celery, *worker, "--queues", queue, "--hostname", f"{queue}-{port}@%h"],
-            logs / f"worker-{queue}.log",
-            environment,
-            # A task that is not done in ten seconds goes back to its queue; every task can run again.
-            stop_harder=signal.SIGQUIT,
-            orphaned_with=signal.SIGQUIT,
-        )
-
-    return [
-        Child(
-            "web",
-            [sys.executable, "-m", "gunicorn", *gunicorn],
-            logs / "web.log",
-            {**environment, "PROMETHEUS_MULTIPROC_DIR": str(counters)},
-            orphaned_with=signal.SIGQUIT,
-        ),
-        worker_for("default"),
-        worker_for("gpu"),
-        # Every entry is a sweep that may run at any time, so beat keeps no schedule file that a kill could corrupt.
-        Child(
-            "beat",
-            [*celery, "beat", "--scheduler", "celery.beat.Scheduler", "--loglevel", "INFO", "--pidfile="],
-            logs / "beat.log",
-            environment,
-        ),
-    ]
 
 
 def check_port(bind: str, port: int) -> None:

@@ -2,20 +2,16 @@
 
 import os
 import shutil
-import signal
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import django
 import pytest
-import redis
 
 from evalhub import embedded
 from evalhub.supervisor import Child
-from tests.systems import SOURCE, System, running
+from tests.systems import System, running
 
 # Nothing here has to outlive a crash of the machine, so tests do not wait for the disk.
 IN_A_HURRY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "60"}
@@ -73,52 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def live() -> Iterator[System]:
-    """A whole running system without the demo, for all tests of the session: `live.url`, `live.manage(...)`."""
+    """A whole running system without the demo, for all tests of the session: `live.url`, `live.manage(...)`.
+
+    One with the demo is `tests.systems.running(EVALHUB_DEMO="1")`; a Celery worker on the test database is
+    `tests.workers.worker()`.
+    """
     with running() as system:
         yield system
-
-
-@pytest.fixture(scope="session")
-def demo() -> Iterator[System]:
-    """A whole running system with the demo study, for all tests of the session; its logins are in `home/demo-logins.json`."""
-    with running(EVALHUB_DEMO="1") as system:
-        yield system
-
-
-@pytest.fixture(scope="session")
-def _worker(django_db_setup: None) -> Iterator[Child]:
-    from django.conf import settings
-
-    database = settings.DATABASES["default"]["NAME"]  # by now the test database
-    environment = {**os.environ, "DATABASE_URL": os.environ["DATABASE_URL"].replace("/evalhub?", f"/{database}?")}
-    celery = [sys.executable, "-m", "celery", "--app", "evalhub.celery", "--workdir", str(SOURCE), "worker"]
-    options = ["--queues", "default,gpu", "--concurrency", "1", "--without-gossip", "--without-mingle", "-l", "INFO"]
-    child = Child(
-        "worker", [*celery, *options], settings.HOME / "worker.log", environment, orphaned_with=signal.SIGQUIT
-    )
-    child.start()
-    try:
-        _wait_until_it_consumes(child)
-        yield child
-    finally:
-        child.stop()
-
-
-def _wait_until_it_consumes(child: Child) -> None:
-    deadline = time.monotonic() + 90
-    while not (child.log.exists() and " ready." in child.log.read_text(errors="replace")):
-        assert child.alive, f"The worker {child.ending()}:\n{child.last_words(30)}"
-        assert time.monotonic() < deadline, f"The worker is not ready:\n{child.last_words(30)}"
-        time.sleep(0.1)
-
-
-@pytest.fixture
-def worker(_worker: Child, transactional_db: None) -> Child:
-    """A real Celery worker process on the test database, both queues; `worker.last_words(50)` shows its log.
-
-    What an earlier test left in the queues is dropped. A test waits for its own tasks to end before it returns.
-    """
-    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
-        for queue in ("default", "gpu"):
-            client.delete(queue)
-    return _worker

@@ -90,7 +90,7 @@ def processes_of(home: Path) -> dict[int, str]:
     return found
 
 
-def spawn(home: Path, port: int, output: Path | None = None, **settings: str) -> System:
+def spawn(home: Path, port: int, output: Path | None = None, /, **settings: str) -> System:
     """Start a system and return at once. What it prints goes to `output`, by default a file beside the home."""
     output = output or home.with_name(home.name + ".output")
     environment = {**clean_environment(), "EVALHUB_HOME": str(home), "PORT": str(port), "EVALHUB_DEMO": "0", **settings}

@@ -1,0 +1,67 @@
+"""The site's own programs, as `make run` starts them: the web server, two workers and the clock."""
+
+import signal
+import sys
+from pathlib import Path
+
+from evalhub.supervisor import Child
+
+SOURCE = Path(__file__).resolve().parent.parent
+CELERY = [sys.executable, "-m", "celery", "--app", "evalhub.celery", "--workdir", str(SOURCE)]
+
+
+def programs(environment: dict[str, str], home: Path, bind: str, port: int) -> list[Child]:
+    """The web server first, then what works behind it.
+
+    Refits and other light tasks have a worker to themselves, so that a long shard delays none of them; it has two
+    children, so that neither does a study's presentation copies. On the `gpu` queue one child holds the device.
+    """
+    return [
+        web(environment, home, f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"),
+        worker("default", 2, environment, home, port),
+        worker("gpu", 1, environment, home, port),
+        beat(environment, home),
+    ]
+
+
+def web(environment: dict[str, str], home: Path, address: str) -> Child:
+    counters = home / "run" / "prometheus"  # every web process writes its own; together they are /metrics
+    counters.mkdir(parents=True, exist_ok=True)
+    for old in counters.glob("*.db"):
+        old.unlink()
+    options = {
+        "--bind": address,
+        "--worker-class": "gthread",
+        "--workers": "2",
+        "--threads": "8",
+        "--timeout": "120",
+        "--graceful-timeout": "5",
+        "--chdir": str(SOURCE),
+    }
+    words = [word for option in options.items() for word in option]
+    return Child(
+        "web",
+        [sys.executable, "-m", "gunicorn", "evalhub.wsgi", *words, "--preload", "--no-control-socket"],
+        home / "logs" / "web.log",
+        {**environment, "PROMETHEUS_MULTIPROC_DIR": str(counters)},
+        orphaned_with=signal.SIGQUIT,
+    )
+
+
+def worker(queue: str, children: int, environment: dict[str, str], home: Path, port: int) -> Child:
+    options = ["--queues", queue, "--concurrency", str(children), "--hostname", f"{queue}-{port}@%h"]
+    return Child(
+        f"worker-{queue}",
+        [*CELERY, "worker", *options, "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
+        home / "logs" / f"worker-{queue}.log",
+        environment,
+        # A task that is not done in ten seconds goes back to its queue; every task can run again.
+        stop_harder=signal.SIGQUIT,
+        orphaned_with=signal.SIGQUIT,
+    )
+
+
+def beat(environment: dict[str, str], home: Path) -> Child:
+    # Every entry is a sweep that may run at any time, so no schedule file is kept that a kill could corrupt.
+    options = ["--scheduler", "celery.beat.Scheduler", "--loglevel", "INFO", "--pidfile="]
+    return Child("beat", [*CELERY, "beat", *options], home / "logs" / "beat.log", environment)

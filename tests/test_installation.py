@@ -1,0 +1,74 @@
+"""What is true of an installation as a whole."""
+
+import os
+import re
+import subprocess
+import sys
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from tests.systems import SOURCE
+
+# Names that `evalhub.run` reads beside those of the settings.
+OF_RUN = {"PORT", "BIND", "EVALHUB_DEMO"}
+
+
+def python(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], cwd=SOURCE, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    said = StringIO()
+    call_command("makemigrations", "--check", "--dry-run", stdout=said)
+    assert "No changes detected" in said.getvalue()
+
+
+def test_a_deployed_site_passes_djangos_checks() -> None:
+    """As in production: https, a host name, a long key."""
+    environment = {
+        **os.environ,
+        "SITE_URL": "https://evalhub.example",
+        "ALLOWED_HOSTS": "evalhub.example",
+        "SECRET_KEY": "".join(chr(33 + number % 90) for number in range(7, 80)),
+    }
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING", "--database", "default"]
+    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_web_server_loads_no_torch() -> None:
+    loaded = python(
+        "import sys; from evalhub import wsgi; from django.urls import get_resolver; get_resolver().url_patterns;"
+        "print([name for name in ('torch', 'torchvision', 'open_clip') if name in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_a_worker_loads_no_torch_before_it_forks() -> None:
+    loaded = python(
+        "import sys; from evalhub.celery import app; app.loader.import_default_modules();"
+        "assert 'metrics.score_shard' in app.tasks; print('torch' in sys.modules)"
+    )
+    assert loaded.strip() == "False"
+
+
+def test_the_client_loads_nothing_heavy() -> None:
+    loaded = python(
+        "import sys; import evalhub.client, evalhub.client.command;"
+        "print([name for name in ('django', 'celery', 'torch', 'numpy', 'PIL', 'redis') if name in sys.modules])"
+    )
+    assert loaded.strip() == "[]"
+
+
+def test_the_operators_page_lists_every_setting_and_no_other() -> None:
+    source = (SOURCE / "evalhub" / "settings.py").read_text()
+    known = set(re.findall(r"\benv\.\w+\(\s*\"([A-Z_]+)\"", source)) | OF_RUN
+    page = (SOURCE / "docs" / "operator.md").read_text()
+    table = page.partition("## Every setting")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
+    assert listed == known
