@@ -144,12 +144,38 @@ def from_clip(path: Path) -> Tensors:
     }
     for setting in ("input_resolution", "context_length", "vocab_size"):
         tensors.pop(setting, None)
-    if "visual.conv1.weight" not in tensors or "token_embedding.weight" not in tensors:
+    shapes = _clip_shapes()
+    odd = sorted(name for name in shapes.keys() | tensors.keys() if name not in tensors or name not in shapes)
+    odd += [name for name in sorted(shapes) if not odd and tensors[name].shape != shapes[name]]
+    if odd:
         raise WrongWeights(
-            f"{path.name} holds no CLIP ViT in open_clip's layout (“visual.conv1.weight” is missing); "
-            "import a checkpoint that open_clip or OpenAI published."
+            f"{path.name} is not a CLIP ViT-B/32 in open_clip's layout: {len(odd):,} tensors differ, the first is "
+            f"“{odd[0]}”; import a checkpoint of that architecture."
         )
     return tensors
+
+
+def _clip_shapes() -> dict[str, tuple[int, ...]]:
+    """Every tensor of a CLIP ViT-B/32 and its shape: 12 blocks of width 768 that see, 12 of width 512 that read."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "logit_scale": (),
+        "positional_embedding": (77, 512),
+        "text_projection": (512, 512),
+        "token_embedding.weight": (49408, 512),
+        "visual.class_embedding": (768,),
+        "visual.conv1.weight": (768, 3, 32, 32),
+        "visual.positional_embedding": (50, 768),
+        "visual.proj": (768, 512),
+    }
+    norms = {"ln_final": 512, "visual.ln_pre": 768, "visual.ln_post": 768}
+    for tower, width in (("transformer", 512), ("visual.transformer", 768)):
+        for block in (f"{tower}.resblocks.{index}" for index in range(12)):
+            norms |= {f"{block}.ln_1": width, f"{block}.ln_2": width}
+            shapes |= {f"{block}.attn.in_proj_weight": (3 * width, width), f"{block}.attn.in_proj_bias": (3 * width,)}
+            linear = {"attn.out_proj": (width, width), "mlp.c_fc": (4 * width, width), "mlp.c_proj": (width, 4 * width)}
+            shapes |= {f"{block}.{name}.weight": shape for name, shape in linear.items()}
+            shapes |= {f"{block}.{name}.bias": shape[:1] for name, shape in linear.items()}
+    return shapes | {f"{norm}.{part}": (width,) for norm, width in norms.items() for part in ("weight", "bias")}
 
 
 def _exactly(tensors: Tensors, names: set[str], path: Path) -> Tensors:

@@ -34,6 +34,8 @@ from metrics.engine.weights import Weights
 
 Pixels = NDArray[np.uint8]
 
+__all__ = ["Subject", "compute_block", "compute_reference"]
+
 BATCH_ON_CPU = 4
 BATCH_ON_GPU = 64
 

@@ -94,7 +94,7 @@ class Protocol:
         if column == "inception":
             facts |= {"resize": self.fid_resize, "size": 299}
         if column == "clip_image":
-            facts |= {"model": self.clip_model, "resize": "bicubic-antialias-round", "size": 224}
+            facts |= {"model": self.clip_model, "resize": "pillow-bicubic-8-bit", "size": 224}
         return facts
 
     def column_fingerprint(self, column: str) -> str:

@@ -125,8 +125,8 @@ class _ClipMean:
         cosine, cut = np.concatenate(self._cosines), np.concatenate(self._cut)
         values = clip_scores(cosine)
         count = int(cut.sum())
-        captions = "caption is" if count == 1 else "captions are"
-        warning = f"{count:,} {captions} longer than the 77 tokens CLIP reads and were cut; shorten them."
+        one = "1 caption is longer than the 77 tokens CLIP reads and was cut; shorten it."
+        many = f"{count:,} captions are longer than the 77 tokens CLIP reads and were cut; shorten them."
         return Reduced(
             mean_estimate(values),
             per_sample=values,
@@ -136,7 +136,7 @@ class _ClipMean:
                 "captions_cut": float(count),
             },
             per_sample_details={"cosine": cosine, "caption_cut": cut},
-            warnings=(warning,) if count else (),
+            warnings=(one if count == 1 else many,) if count else (),
         )
 
 

@@ -1,0 +1,205 @@
+"""FID and KID against torch-fidelity, the Fréchet distance against a matrix square root, and the merge of shards."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch_fidelity
+from numpy.typing import NDArray
+from scipy import linalg
+
+from metrics.engine.checkpoints import read_safetensors
+from metrics.engine.conversions import INCEPTION_CONVS
+from metrics.engine.errors import BadInput, Mismatch
+from metrics.engine.fid import FidReducer, frechet_distance
+from metrics.engine.kid import KidReducer
+from metrics.engine.moments import Moments
+from metrics.engine.onepass import compute_block, compute_reference
+from metrics.engine.protocol import named
+from metrics.engine.scores import merge_scores
+from metrics.engine.subjects import pictures_in, samples_for, subjects_of
+from metrics.engine.weights import Weights
+from tests.engine.conftest import Folders
+
+Rows = NDArray[np.float32]
+THEIR_PARTS = {"weight": "conv.weight", "beta": "bn.bias", "mean": "bn.running_mean", "var": "bn.running_var"}
+
+
+def torch_fidelity_weights(weights: Weights, target: Path) -> Path:
+    """The same tensors under torch-fidelity's names. Its last layer, which FID does not reach, is left at zero."""
+    tensors = read_safetensors(weights.require("inception-2015-12-05"))
+    theirs = {
+        f"{name}.{their_part}": torch.from_numpy(np.array(tensors[f"{ours}.{part}"]))
+        for ours, name in INCEPTION_CONVS.items()
+        for part, their_part in THEIR_PARTS.items()
+    }
+    theirs |= {f"{name}.bn.weight": torch.ones_like(theirs[f"{name}.bn.bias"]) for name in INCEPTION_CONVS.values()}
+    theirs |= {f"{name}.bn.num_batches_tracked": torch.tensor(0) for name in INCEPTION_CONVS.values()}
+    theirs |= {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
+    torch.save(theirs, target)
+    return target
+
+
+def test_fid_and_kid_of_a_folder_equal_torch_fidelitys(weights: Weights, folders: Folders, tmp_path: Path) -> None:
+    theirs = torch_fidelity.calculate_metrics(
+        input1=str(folders.samples),
+        input2=str(folders.reference),
+        fid=True,
+        kid=True,
+        kid_subsets=1,
+        kid_subset_size=24,
+        cuda=False,
+        batch_size=1,
+        save_cpu_ram=True,
+        cache=False,
+        verbose=False,
+        feature_extractor_weights_path=str(torch_fidelity_weights(weights, tmp_path / "inception.pth")),
+    )
+
+    protocol = named("tf1")
+    block = compute_block(
+        samples_for(["fid"], folders.samples, folders.reference, None),
+        metrics=["fid", "kid"],
+        protocol=protocol,
+        weights=weights,
+    )
+    reference = compute_reference(subjects_of(pictures_in(folders.reference)), protocol=protocol, weights=weights)
+    fid, kid = merge_scores([block], metrics=["fid", "kid"], protocol=protocol, reference=reference)
+
+    assert fid.value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
+    assert kid.value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3)
+    assert fid.low is not None
+    assert fid.high is not None
+    assert fid.low < fid.value < fid.high
+    assert fid.n == 24
+    assert any("rank-deficient" in warning for warning in fid.warnings)
+
+
+def features(n: int, dimensions: int, seed: int) -> Rows:
+    """Correlated, skewed, non-negative rows, as pooled activations are."""
+    draws = np.random.default_rng(seed)
+    mixing = draws.normal(size=(dimensions, dimensions)) / np.sqrt(dimensions)
+    return np.abs(draws.normal(size=(n, dimensions)) @ mixing + 0.3 * seed).astype(np.float32)
+
+
+def by_matrix_root(first: Rows, second: Rows) -> float:
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    one, two = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    gap = a.mean(axis=0) - b.mean(axis=0)
+    return float(gap @ gap + np.trace(one + two) - 2 * np.trace(linalg.sqrtm(one @ two)).real)
+
+
+def test_the_frechet_distance_equals_a_matrix_square_roots_at_full_rank() -> None:
+    first, second = features(900, 128, 1), features(1100, 128, 2)
+
+    ours = frechet_distance(Moments.of([first], 128), Moments.of([second], 128))
+
+    assert ours == pytest.approx(by_matrix_root(first, second), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n", "references"), [(40, 60), (40, 1000), (127, 90)])
+def test_with_fewer_samples_than_features_the_small_matrix_gives_the_same_distance(n: int, references: int) -> None:
+    first, second = features(n, 128, 1), features(references, 128, 2)
+    reducer = FidReducer(Moments.of([second], 128))
+    reducer.add(first)
+
+    few = reducer.estimate().value
+
+    # A root of a singular product is itself only good to about 1e-6; singular values of the two centred sets are exact.
+    a, b = (rows.astype(np.float64) - rows.astype(np.float64).mean(axis=0) for rows in (first, second))
+    root = linalg.svdvals(a @ b.T).sum() / np.sqrt((n - 1) * (references - 1))
+    gap = first.astype(np.float64).mean(axis=0) - second.astype(np.float64).mean(axis=0)
+    spread = np.square(a).sum() / (n - 1) + np.square(b).sum() / (references - 1)
+    assert few == pytest.approx(gap @ gap + spread - 2 * root, rel=1e-6)
+    assert few == pytest.approx(frechet_distance(Moments.of([first], 128), Moments.of([second], 128)), rel=1e-5)
+
+
+def test_a_set_is_at_no_distance_from_itself() -> None:
+    rows = Moments.of([features(600, 64, 1)], 64)
+    assert frechet_distance(rows, rows) == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.parametrize("n", [37, 2500])
+def test_the_interval_is_the_jackknife_that_leaves_groups_out_one_by_one(n: int) -> None:
+    rows, reference = features(n, 48, 1), Moments.of([features(300, 48, 2)], 48)
+    reducer = FidReducer(reference)
+    reducer.add(rows)
+
+    estimate = reducer.estimate()
+
+    groups = np.arange(n) % 10
+    replicates = np.array([frechet_distance(Moments.of([rows[groups != group]], 48), reference) for group in range(10)])
+    error = np.sqrt(9 / 10 * np.square(replicates - replicates.mean()).sum())
+    assert estimate.low == pytest.approx(estimate.value - 2.2622 * error, rel=1e-4)
+    assert estimate.high == pytest.approx(estimate.value + 2.2622 * error, rel=1e-4)
+    assert estimate.interval == "95 % jackknife over 10 groups of samples, reference held fixed"
+
+
+@pytest.mark.parametrize("n", [30, 3210])
+@pytest.mark.parametrize("cuts", [1, 7, 64])
+def test_shards_do_not_change_a_bit(n: int, cuts: int) -> None:
+    rows, other = features(n, 32, 1), features(500, 32, 2)
+    whole, sharded = (reducers(other) for _ in range(2))
+    for reducer in whole:
+        reducer.add(rows)
+    edges = np.sort(np.random.default_rng(cuts).integers(0, n, cuts - 1))
+
+    for piece in np.split(rows, edges):
+        for reducer in sharded:
+            reducer.add(piece)
+
+    assert [reducer.estimate() for reducer in sharded] == [reducer.estimate() for reducer in whole]
+
+
+def reducers(reference: Rows) -> Sequence[FidReducer | KidReducer]:
+    return FidReducer(Moments.of([reference], 32)), KidReducer(reference)
+
+
+def test_kid_and_its_replicates_equal_the_plain_formula() -> None:
+    rows, other = features(57, 32, 1), features(80, 32, 2)
+    reducer = KidReducer(other)
+    reducer.add(rows)
+
+    estimate = reducer.estimate()
+
+    assert estimate.value == pytest.approx(plain_kid(rows, other), rel=1e-9)
+    replicates = np.array([plain_kid(rows[np.arange(57) % 10 != group], other) for group in range(10)])
+    error = np.sqrt(9 / 10 * np.square(replicates - replicates.mean()).sum())
+    assert estimate.low == pytest.approx(estimate.value - 2.2622 * error, rel=1e-4)
+
+
+def plain_kid(rows: Rows, other: Rows) -> float:
+    x, y = rows.astype(np.float64), other.astype(np.float64)
+
+    def kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((a @ b.T / a.shape[1] + 1) ** 3)
+
+    def inside(a: NDArray[np.float64]) -> float:
+        k = kernel(a, a)
+        return float((k.sum() - np.trace(k)) / (len(a) * (len(a) - 1)))
+
+    return inside(x) + inside(y) - 2 * float(kernel(x, y).mean())
+
+
+def test_moments_add_up_and_come_apart() -> None:
+    first, second = features(100, 16, 1), features(57, 16, 2)
+    one, two = Moments.of([first], 16), Moments.of([second], 16)
+
+    both = one.merge(two)
+
+    assert both.n == 157
+    assert both.covariance == pytest.approx(np.cov(np.concatenate([first, second]).astype(np.float64), rowvar=False))
+    assert both.without(two).mean == pytest.approx(one.mean)
+    assert Moments.from_arrays(both.to_arrays()).covariance == pytest.approx(both.covariance, abs=0)
+
+
+def test_too_few_samples_and_foreign_features_are_told_in_a_sentence() -> None:
+    reference = Moments.of([features(50, 16, 1)], 16)
+    alone = FidReducer(reference)
+    alone.add(features(1, 16, 2))
+    with pytest.raises(BadInput, match="FID needs at least 2 samples, and 1 came; add more"):
+        alone.estimate()
+    with pytest.raises(Mismatch, match="16 features and 8 came"):
+        FidReducer(reference).add(features(5, 8, 2))
