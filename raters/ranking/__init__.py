@@ -3,6 +3,7 @@
 Pure numpy and scipy: it works on plain columns and files, inside the site and without it. See docs/ranking.md.
 """
 
+from raters.ranking.bootstrap import Bootstrap, bootstrap
 from raters.ranking.errors import MalformedVotes, RankingError, UnknownContestant, UnknownOption, UnknownOutcome
 from raters.ranking.pairing import Draw, draw_pair, pair_probabilities
 from raters.ranking.ranking import METHOD, VERSION, rank
@@ -13,6 +14,7 @@ __all__ = [
     "METHOD",
     "OUTCOMES",
     "VERSION",
+    "Bootstrap",
     "Difference",
     "Draw",
     "Effect",
@@ -24,6 +26,7 @@ __all__ = [
     "UnknownOption",
     "UnknownOutcome",
     "Votes",
+    "bootstrap",
     "draw_pair",
     "pair_probabilities",
     "rank",

@@ -88,12 +88,12 @@ class Objective:
         return information
 
 
-def maximise(objective: Objective) -> Estimate:
+def maximise(objective: Objective, start: Floats | None = None) -> Estimate:
     """Newton's method, halving a step that would lower the likelihood (which is concave, so it cannot be led astray).
 
     `converged` is False when the likelihood has no finite maximum, which takes `phantom` 0.
     """
-    parameters = objective.start()
+    parameters = objective.start() if start is None else start
     derivatives = objective.derivatives(parameters)
     value = objective.value(parameters, derivatives)
     converged = False

@@ -70,7 +70,7 @@ def rank(
     tally = Tally.of(votes, len(names))
     connections = connect(votes, names)
     members = np.flatnonzero(connections.linked if phantom else connections.ranked)
-    within = _among(votes, members, len(names))
+    within = votes.among(members, len(names))
     fitted = fit_votes(within, len(members), model=model, position=position, phantom=phantom)
     estimate = fitted.estimate
     rated = np.zeros(len(names), dtype=bool)
@@ -132,16 +132,6 @@ def rank(
         covariance=spread.covariance,
         model_covariance=spread.model,
     )
-
-
-def _among(votes: Votes, members: Codes, k: int) -> Votes:
-    """The votes between members, recoded 0 … len(members) − 1."""
-    if len(members) == k:
-        return votes
-    place = np.full(k, -1, dtype=np.int64)
-    place[members] = np.arange(len(members))
-    kept = votes.only((place[votes.left] >= 0) & (place[votes.right] >= 0))
-    return replace(kept, left=place[kept.left], right=place[kept.right])
 
 
 def _spread(certainty: Certainty, members: Codes, k: int) -> Certainty:
@@ -209,7 +199,7 @@ def _rows(
                 both_bad=int(tally.both_bad[i]),
             )
         )
-    return tuple(sorted(rows, key=lambda row: (row.rating is None, -(row.rating or 0.0), row.name)))
+    return tuple(sorted(rows, key=lambda row: (row.rating is None, -round(row.rating or 0.0, 6), row.name)))
 
 
 def _check_options(model: str, phantom: float, cluster: Sequence[str], correction: str, scale: str) -> None:

@@ -1,7 +1,7 @@
 """Votes as columns of integer codes: 10^8 votes fit in memory and are tallied in one pass."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
 import numpy as np
@@ -103,6 +103,13 @@ class Votes:
             weight=None if self.weight is None else self.weight[rows],
             covariates={name: column[rows] for name, column in self.covariates.items()},
         )
+
+    def among(self, members: Codes, contestants: int) -> "Votes":
+        """The votes between the members of K contestants, recoded 0 … len(members) − 1 in the order given."""
+        place = np.full(contestants, -1, dtype=np.int64)
+        place[members] = np.arange(len(members))
+        kept = self.only((place[self.left] >= 0) & (place[self.right] >= 0))
+        return replace(kept, left=place[kept.left], right=place[kept.right])
 
     def pair_counts(self, contestants: int) -> Codes:
         """How often each unordered pair was compared: symmetric (K, K), zero diagonal."""
