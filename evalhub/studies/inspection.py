@@ -36,7 +36,10 @@ class Facts:
 
 
 def inspect(path: Path) -> Facts:
-    """Sniff and decode the file in a child process under the limits of the settings; Undecodable when it is not fit."""
+    """Sniff and decode the file in a child process under the limits of the settings.
+
+    Raises: Undecodable when the file is not fit; RuntimeError when no decoder runs, whatever the file.
+    """
     question = {
         "path": str(path),
         "seconds": settings.DECODE_SECONDS,
@@ -44,10 +47,6 @@ def inspect(path: Path) -> Facts:
         "side": settings.MAX_IMAGE_SIDE,
     }
     found = _ask(question)
-    if found is None:  # somebody ended that decoder; a new one gets one chance
-        found = _ask(question)
-    if found is None:
-        raise Undecodable("makes the decoder fail; it is damaged, or made to do harm")
     if "problem" in found:
         raise Undecodable(found["problem"])
     return Facts(**found)
@@ -85,14 +84,17 @@ _resting: deque[_Decoder] = deque()
 os.register_at_fork(after_in_child=_resting.clear)
 
 
-def _ask(question: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        decoder = _resting.pop()
-    except IndexError:
-        decoder = _Decoder()
-    found = decoder.answer(question)
-    if found is None:
-        decoder.process.wait()
-    else:
-        _resting.append(decoder)
-    return found
+def _ask(question: dict[str, Any]) -> dict[str, Any]:
+    while True:
+        try:
+            decoder, is_new = _resting.pop(), False
+        except IndexError:
+            decoder, is_new = _Decoder(), True
+        found = decoder.answer(question)
+        if found is not None:
+            _resting.append(decoder)
+            return found
+        # Somebody ended it, which is not the file's doing: files are opened by its children only.
+        code = decoder.process.wait()
+        if is_new:
+            raise RuntimeError(f"The decoder process does not run: it ended with status {code}.")
