@@ -32,11 +32,8 @@ def _four_digits(value: float) -> str:
     return f"{value:.3g}" if value else "0"
 
 
-@register.simple_tag
-def with_interval(value: float | None, low: float | None, high: float | None, digits: int | None = None) -> str:
+def with_interval(value: float, low: float | None, high: float | None, digits: int | None = None) -> str:
     """A number with its interval below it."""
-    if value is None:
-        return NOTHING
     if low is None or high is None:
         return format_html("<b>{}</b>", figure(value, digits))
     return format_html(
@@ -63,6 +60,14 @@ def seconds(value: float) -> str:
 def dollars(value: float) -> str:
     """A price per output in dollars, small ones per thousand."""
     return f"${value:.3g}" if value >= 0.01 or not value else f"${value * 1000:.3g} / 1,000"
+
+
+@register.simple_tag
+def elo(rating: Rating | None) -> str:
+    """A rating with its interval, or a dash where the votes cannot place the contestant."""
+    if rating is None or rating.rating is None:
+        return NOTHING
+    return with_interval(rating.rating, rating.low, rating.high, 0)
 
 
 @register.simple_tag
