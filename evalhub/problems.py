@@ -9,6 +9,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+NAMED = 20  # so many faults are named in a sentence
+
 
 class Refusal(Exception):
     """A request that cannot be done, said in one full sentence: what was expected, what came, what to do."""
@@ -64,7 +66,11 @@ def _sentence(error: Exception, data: Any) -> str:
     if isinstance(error, PermissionDenied):
         return str(error) or "Your role in this study does not allow that; ask an owner of the study."
     if isinstance(error, exceptions.ValidationError):
-        return "Some fields are not acceptable as they are: " + "; ".join(_flatten(data)) + "."
+        faults = _flatten(data)
+        more = f"; and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
+        return "Some fields are not acceptable as they are: " + "; ".join(faults[:NAMED]) + more + "."
+    if isinstance(error, exceptions.ParseError):
+        return f"The body cannot be read ({error.detail}); send it as JSON."
     return str(getattr(error, "detail", error))
 
 

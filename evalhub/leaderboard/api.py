@@ -11,7 +11,7 @@ from evalhub.leaderboard.tables import leaderboard
 from evalhub.studies.access import Actor, get_study
 
 
-class ScoreSerializer(serializers.Serializer):
+class CellSerializer(serializers.Serializer):
     metric = serializers.CharField()
     state = serializers.CharField(help_text="done, waiting_for_weights, failed or none")
     value = serializers.FloatField(allow_null=True)
@@ -45,7 +45,7 @@ class RowSerializer(serializers.Serializer):
     win_rate = serializers.FloatField(allow_null=True)
     tie_rate = serializers.FloatField(allow_null=True)
     both_bad_rate = serializers.FloatField(allow_null=True)
-    scores = ScoreSerializer(many=True)
+    scores = CellSerializer(many=True)
     facts = FactsSerializer()
     warnings = serializers.ListField(child=serializers.CharField())
 

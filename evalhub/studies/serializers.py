@@ -125,7 +125,7 @@ class SubmissionSerializer(SubmissionSummarySerializer):
         return told
 
 
-class FactsSerializer(serializers.Serializer):
+class CheckpointFactsSerializer(serializers.Serializer):
     name = serializers.CharField()
     family = serializers.CharField(default="", allow_blank=True)
     step = serializers.IntegerField(default=None, allow_null=True, min_value=0, max_value=BIGGEST)
@@ -146,7 +146,7 @@ class ManifestFileSerializer(serializers.Serializer):
 
 
 class ManifestSerializer(serializers.Serializer):
-    checkpoint = FactsSerializer()
+    checkpoint = CheckpointFactsSerializer()
     files = ManifestFileSerializer(many=True)
 
     def facts(self) -> CheckpointFacts:

@@ -63,7 +63,7 @@ class Report:
             return f"Complete: {_count(self.files, 'file has', 'files have')} arrived, all in order."
         reasons = [
             f"{self.awaited:,} of {_count(self.files, 'file is', 'files are')} still to come" if self.awaited else "",
-            f"{len(self.bad_files):,} did not do and are to be sent again" if self.bad_files else "",
+            f"{_count(len(self.bad_files), 'file', 'files')} did not do, to be sent again" if self.bad_files else "",
             f"{_count(len(self.missing_prompts), 'prompt has', 'prompts have')} no output"
             if self.missing_prompts
             else "",
