@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from knox.models import AbstractAuthToken, AuthTokenManager
 
@@ -66,6 +67,21 @@ class StudyQuerySet(models.QuerySet["Study"]):
         if user.is_superuser:
             return self.all()
         return self.filter(memberships__user=user).distinct()
+
+    def with_counts(self) -> "StudyQuerySet":
+        """Adds `prompt_count`, `checkpoint_count` and `complete_count`, counted apart: joined, they would multiply."""
+        complete = Checkpoint.objects.filter(submission__state=SubmissionState.COMPLETE)
+        return self.annotate(
+            prompt_count=_count(Prompt.objects.all()),
+            checkpoint_count=_count(Checkpoint.objects.all()),
+            complete_count=_count(complete),
+        )
+
+
+def _count(rows: models.QuerySet[Any]) -> Coalesce:
+    """How many of these rows belong to the study of the outer query."""
+    counted = rows.filter(study=OuterRef("pk")).order_by().values("study").annotate(found=Count("pk"))
+    return Coalesce(Subquery(counted.values("found")), 0)
 
 
 class Study(models.Model):

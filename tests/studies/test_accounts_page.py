@@ -107,7 +107,7 @@ def attempts_until_refused(name: str, address: str = "") -> int:
 
 
 def test_guessing_is_stopped_per_account_and_per_address(ada: User) -> None:
-    rate = AttemptThrottle().num_requests
+    rate, _ = AttemptThrottle().parse_rate(AttemptThrottle().get_rate())
     assert rate
     assert attempts_until_refused("ada") == rate + 1
     response = Client(REMOTE_ADDR="10.9.9.9").post(reverse("login"), {"username": "ADA", "password": PASSWORD})
@@ -194,6 +194,19 @@ def test_a_page_that_is_not_there_offers_to_sign_in(client: Client) -> None:
     response = client.get("/studies/no/such/page/")
     assert response.status_code == 404
     assert "?next=/studies/no/such/page/" in response.text
+
+
+def test_a_fault_shows_a_page_and_no_traceback(client: Client, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the inside of the house")
+
+    monkeypatch.setattr("evalhub.studies.views.studies.visible_studies", fail)
+    client.force_login(ada)
+    client.raise_request_exception = False
+    response = client.get(reverse("studies"))
+    assert response.status_code == 500
+    assert "Something broke here" in response.text
+    assert "the inside of the house" not in response.text
 
 
 def test_a_form_from_another_site_is_refused_with_a_page(ada: User) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q
+from django.core.paginator import Paginator
+from django.db.models import Case, Q, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -20,6 +21,8 @@ from evalhub.studies.access import Actor, get_study, role_in
 from evalhub.studies.forms import AccountForm, InviteForm, MemberForm, RoleForm
 from evalhub.studies.models import Invite, Membership, Role, Study, User
 from evalhub.studies.views.accounts import too_often
+
+MEMBERS_ON_A_PAGE = 100
 
 
 @login_required
@@ -128,13 +131,19 @@ def _page(
         "study": study,
         "role": role_in(actor, study),
         "active": "members",
-        "members": study.memberships.select_related("user").order_by("created_at"),
+        "page": Paginator(_members(study), MEMBERS_ON_A_PAGE).get_page(request.GET.get("page")),
         "invites": study.invites.filter(revoked_at=None).select_related("created_by").order_by("-created_at"),
         "usable": set(study.invites.all().usable().values_list("pk", flat=True)),
         "roles": Role.choices,
         "refusal": refusal.sentence if refusal else "",
     } | context
     return render(request, "studies/members.html", context, status=refusal.status if refusal else 200)
+
+
+def _members(study: Study) -> QuerySet[Membership]:
+    """The team first, then raters, of whom there may be thousands."""
+    is_rater = Case(When(role=Role.RATER, then=1), default=0)
+    return study.memberships.select_related("user").order_by(is_rater, "created_at", "pk")
 
 
 @never_cache

@@ -6,7 +6,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
+from django.db.models import Func
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -28,13 +28,7 @@ def studies(request: HttpRequest) -> HttpResponse:
     """Every study this person is in, with her role; those that she rates are things to do rather than rows."""
     actor = Actor.of(request)
     roles = dict(Membership.objects.filter(user=actor.user).values_list("study", "role"))
-    complete = Q(checkpoints__submission__state=SubmissionState.COMPLETE)
-    found = visible_studies(actor).annotate(
-        prompt_count=Count("prompts", distinct=True),
-        complete_count=Count("checkpoints", filter=complete, distinct=True),
-        checkpoint_count=Count("checkpoints", distinct=True),
-    )
-    rows = [(study, roles.get(study.pk, "owner")) for study in found]
+    rows = [(study, roles.get(study.pk, "owner")) for study in visible_studies(actor).with_counts()]
     context = {
         "to_rate": [study for study, role in rows if role == "rater"],
         "rows": [(study, role) for study, role in rows if role != "rater"],
@@ -100,7 +94,7 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
         "active": "prompts",
         "form": form,
         "tag": wanted,
-        "tags": sorted({tag for tags in study.prompts.values_list("tags", flat=True) for tag in tags}),
+        "tags": sorted(study.prompts.order_by().values_list(Func("tags", function="unnest"), flat=True).distinct()),
         "page": Paginator(found.filter(tags__contains=[wanted]) if wanted else found, PROMPTS_ON_A_PAGE).get_page(
             request.GET.get("page")
         ),
