@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from evalhub.studies.models import Checkpoint, Criterion, Study, SubmissionState
 from metrics.engine import registry
@@ -16,6 +17,8 @@ from raters.models import Fit, FitState, Rating, Vote
 
 # Below this many comparisons a contestant's place is a first impression, whatever its interval says.
 FEW_COMPARISONS = 50
+# A cell's state, beside those of a score: a worker is at it.
+SCORING = "scoring"
 
 
 @dataclass(frozen=True)
@@ -112,8 +115,9 @@ def leaderboard(
     checkpoints = list(_contestants(study))
     ratings = {rating.checkpoint_id: rating for rating in fit.ratings.all()} if fit else {}
     scores = _newest_scores(study)
-    columns = _columns(scores)
-    rows = [_row(checkpoint, ratings.get(checkpoint.pk), columns, scores) for checkpoint in checkpoints]
+    running = list(_unfinished_runs(study))
+    columns = _columns(scores, running)
+    rows = [_row(checkpoint, ratings.get(checkpoint.pk), columns, scores, running) for checkpoint in checkpoints]
     return Leaderboard(
         study=study,
         criterion=criterion,
@@ -121,7 +125,7 @@ def leaderboard(
         columns=columns,
         rows=tuple(_sorted(rows, columns, sort)),
         waiting_votes=_votes_after(study, criterion, fit),
-        running=tuple(_unfinished_runs(study)),
+        running=tuple(running),
     )
 
 
@@ -142,7 +146,8 @@ def _votes_after(study: Study, criterion: Criterion | None, fit: Fit | None) -> 
 def _unfinished_runs(study: Study) -> QuerySet[Run]:
     unfinished = [RunState.WAITING, RunState.RUNNING, RunState.MERGING]
     runs = Run.objects.filter(submission__checkpoint__study=study, state__in=unfinished)
-    return runs.select_related("submission__checkpoint").order_by("created_at")
+    done = Coalesce(Sum("shards__samples_done"), 0)
+    return runs.select_related("submission__checkpoint").annotate(samples_done=done).order_by("created_at")
 
 
 def _newest_scores(study: Study) -> dict[tuple[Any, str, str], Score]:
@@ -159,11 +164,12 @@ def _newest_scores(study: Study) -> dict[tuple[Any, str, str], Score]:
     return newest
 
 
-def _columns(scores: dict[tuple[Any, str, str], Score]) -> tuple[Column, ...]:
-    """A column per metric and fingerprint; a metric that nobody has a value of keeps one column for its reasons."""
+def _columns(scores: dict[tuple[Any, str, str], Score], running: list[Run]) -> tuple[Column, ...]:
+    """A column per metric and fingerprint; a metric that nobody has a value of yet keeps one for the reasons."""
     with_value = {(score.metric, score.fingerprint) for score in scores.values() if score.state == ScoreState.DONE}
     valued = {metric for metric, _ in with_value}
-    without = {(score.metric, "") for score in scores.values() if score.metric not in valued}
+    asked = {score.metric for score in scores.values()} | {metric for run in running for metric in run.metrics}
+    without = {(metric, "") for metric in asked - valued}
     order = {name: place for place, name in enumerate(registry.METRICS)}
     pairs = sorted(with_value | without, key=lambda pair: (order.get(pair[0], len(order)), pair))
     return tuple(_column(metric, fingerprint) for metric, fingerprint in pairs)
@@ -179,8 +185,10 @@ def _row(
     rating: Rating | None,
     columns: tuple[Column, ...],
     scores: dict[tuple[Any, str, str], Score],
+    running: list[Run],
 ) -> Row:
-    cells = tuple(_cell(checkpoint, column, scores) for column in columns)
+    under_way = {metric for run in running if run.submission.checkpoint_id == checkpoint.pk for metric in run.metrics}
+    cells = tuple(_cell(checkpoint, column, scores, under_way) for column in columns)
     warnings = [warning for cell in cells for warning in cell.warnings]
     if rating is not None and 0 < rating.comparisons < FEW_COMPARISONS:
         warnings.insert(
@@ -190,10 +198,12 @@ def _row(
     return Row(checkpoint, rating, cells, tuple(dict.fromkeys(warnings)))
 
 
-def _cell(checkpoint: Checkpoint, column: Column, scores: dict[tuple[Any, str, str], Score]) -> Cell:
+def _cell(
+    checkpoint: Checkpoint, column: Column, scores: dict[tuple[Any, str, str], Score], under_way: set[str]
+) -> Cell:
     score = scores.get((checkpoint.pk, column.metric, column.fingerprint)) or _without_value(checkpoint, column, scores)
     if score is None:
-        return Cell()
+        return Cell(state=SCORING) if column.metric in under_way else Cell()
     return Cell(
         value=score.value,
         low=score.low,

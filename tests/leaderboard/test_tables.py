@@ -66,6 +66,15 @@ def test_a_score_that_waits_for_weights_says_why_in_its_metrics_column(scene: Sc
     assert [cell.note for cell in sharp.cells] == ["Run the import.", "Import a CLIP checkpoint."]
 
 
+def test_a_metric_that_a_worker_is_at_has_a_column_already(scene: Scene) -> None:
+    scene.run(scene.checkpoints[0], state=RunState.RUNNING, finished_at=None)
+    board = leaderboard(study=scene.study)
+    assert [column.metric for column in board.columns] == ["fid", "lpips"]
+    states = {row.checkpoint.name: {cell.state for cell in row.cells} for row in board.rows}
+    assert states["plain"] == {"scoring"}
+    assert states["sharp"] == {""}
+
+
 def test_a_cancelled_runs_scores_are_not_shown(scene: Scene) -> None:
     score = scene.score(scene.checkpoints[0], "fid", 10.0)
     score.run.state = RunState.CANCELLED

@@ -7,8 +7,9 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from evalhub.leaderboard.tables import Cell, Column
-from metrics.models import ScoreState
+from evalhub.leaderboard.tables import SCORING, Cell, Column
+from metrics.engine import registry
+from metrics.models import Run, ScoreState
 from raters.models import Rating
 
 register = template.Library()
@@ -87,11 +88,19 @@ def score_cell(cell: Cell) -> str:
         return format_html("{}<small>n = {}</small>", with_interval(cell.value, cell.low, cell.high), f"{cell.n:,}")
     if not cell.state:
         return NOTHING
+    if cell.state == SCORING:
+        return SafeString('<span class="none">scoring …</span>')
     return format_html(
         '<details class="why"><summary><span class="badge waiting">{}</span></summary><p>{}</p></details>',
         ScoreState(cell.state).label.lower(),
         cell.note,
     )
+
+
+@register.filter
+def metric_titles(run: Run) -> str:
+    """What a run computes, by the metrics' titles."""
+    return ", ".join(registry.METRICS[name].title for name in run.metrics)
 
 
 @register.simple_tag
