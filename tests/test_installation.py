@@ -1,7 +1,6 @@
 """What is true of an installation as a whole."""
 
 import os
-import re
 import subprocess
 import sys
 from io import StringIO
@@ -10,9 +9,6 @@ import pytest
 from django.core.management import call_command
 
 from tests.systems import SOURCE
-
-# Names that `evalhub.run` reads beside those of the settings.
-OF_RUN = {"PORT", "BIND", "EVALHUB_DEMO"}
 
 
 def python(program: str) -> str:
@@ -63,12 +59,3 @@ def test_the_client_loads_nothing_heavy() -> None:
         "print([name for name in ('django', 'celery', 'torch', 'numpy', 'PIL', 'redis') if name in sys.modules])"
     )
     assert loaded.strip() == "[]"
-
-
-def test_the_operators_page_lists_every_setting_and_no_other() -> None:
-    source = (SOURCE / "evalhub" / "settings.py").read_text()
-    known = set(re.findall(r"\benv\.\w+\(\s*\"([A-Z_]+)\"", source)) | OF_RUN
-    page = (SOURCE / "docs" / "operator.md").read_text()
-    table = page.partition("## Every setting")[2].partition("\n## ")[0]
-    listed = set(re.findall(r"^\| `([A-Z_]+)` \|", table, re.MULTILINE))
-    assert listed == known
