@@ -51,7 +51,7 @@ def _split(clusters: str) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m raters.ranking",
-        description="Rank contestants by votes on pairs, with 95 %% intervals.",
+        description="Rank contestants by votes on pairs, with 95 % intervals.",
     )
     parser.add_argument(
         "votes", type=Path, metavar="VOTES.csv", help="columns left,right,outcome[,rater,prompt,criterion]"

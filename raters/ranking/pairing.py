@@ -19,7 +19,7 @@ from raters.ranking.votes import Codes, Floats
 LEAST_UNIFORM = 0.1  # keeps every pair's propensity away from 0, for inverse-propensity fits
 NEWCOMER_COMPARISONS = 30
 NEWCOMER_WEIGHT = 5.0
-PRIOR_VARIANCE = 4.0  # of an unrated strength: the information of one phantom win and one phantom loss's half each
+PRIOR_VARIANCE = 4.0  # of an unrated strength: what half a phantom win and half a phantom loss leave uncertain
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 
 

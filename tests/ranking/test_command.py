@@ -169,6 +169,12 @@ def test_what_is_wrong_is_said_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
+def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert "with 95 % intervals" in capsys.readouterr().out
+
+
 def test_a_missing_file_is_said_in_a_sentence(tmp_path: Path) -> None:
     done = run(tmp_path / "none.csv")
     assert done.returncode == 2
