@@ -219,8 +219,12 @@ def _network(column: str, folder: str, tensors_sha256: str, clip_model: str, dev
 def _clip(model: str, tensors: dict[str, Tensor]) -> nn.Module:
     import open_clip  # seconds to import, and only CLIP needs it
 
-    network: nn.Module = open_clip.create_model(model, pretrained=None, precision="fp32", device="cpu")
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    # On no device first: numbers drawn for 150 million weights that are replaced at once would cost seconds.
+    with torch.device("meta"):
+        network: nn.Module = open_clip.CLIP(**open_clip.get_model_config(model))
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    # The one tensor that checkpoints leave out: no token sees those after it.
+    network.attn_mask = torch.full(network.get_buffer("attn_mask").shape, float("-inf")).triu_(1)
     return network
 
 

@@ -69,16 +69,13 @@ def test_a_checkpoint_is_part_of_the_fingerprint(clip_weights: Weights) -> None:
     assert Protocol.from_dict(chosen.to_dict()) == chosen
 
 
-def test_quickgelu_is_another_network(
-    photographs: list[Pixels], random_clip: RandomClip, clip_weights: Weights, tmp_path: Path
-) -> None:
-    openai = Weights(tmp_path)
-    openai.import_file("clip-vit-b-32", random_clip.file, clip_model="ViT-B-32-quickgelu")
+def test_quickgelu_is_another_network(photographs: list[Pixels], clip_weights: Weights) -> None:
+    gelu = pinned(named(), clip_weights)
+    quick = gelu.with_clip(tensors_sha256=gelu.weights["clip-vit-b-32"], clip_model="ViT-B-32-quickgelu")
     one = [subject(encoded(photographs[0]), caption="A cat")]
     cosines = []
-    for folder in (clip_weights, openai):
-        protocol = pinned(named(), folder)
-        block = compute_block(one, metrics=["clip_score"], protocol=protocol, weights=folder)
+    for protocol in (gelu, quick):
+        block = compute_block(one, metrics=["clip_score"], protocol=protocol, weights=clip_weights)
         cosines.append(merge_scores([block], metrics=["clip_score"], protocol=protocol)[0].details["mean_cosine"])
     assert cosines[0] != pytest.approx(cosines[1], abs=1e-6)
 
@@ -86,13 +83,13 @@ def test_quickgelu_is_another_network(
 def test_the_same_tensors_hash_alike_from_any_file(
     random_clip: RandomClip, clip_weights: Weights, tmp_path: Path
 ) -> None:
-    save_file(
-        {name: tensor.contiguous() for name, tensor in random_clip.model.state_dict().items()},
-        tmp_path / "c.safetensors",
-    )
+    state = {name: tensor.contiguous() for name, tensor in random_clip.model.state_dict().items()}
+    save_file(state, tmp_path / "clip.safetensors")
     again = Weights(tmp_path / "weights")
-    again.import_file("clip-vit-b-32", tmp_path / "c.safetensors")
+    again.import_file("clip-vit-b-32", tmp_path / "clip.safetensors", clip_model="ViT-B-32-quickgelu")
     assert again.state("clip-vit-b-32").tensors_sha256 == clip_weights.state("clip-vit-b-32").tensors_sha256
+    assert again.state("clip-vit-b-32").clip_model == "ViT-B-32-quickgelu"
+    assert clip_weights.state("clip-vit-b-32").clip_model == "ViT-B-32"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +105,7 @@ def test_a_checkpoint_of_another_shape_is_refused_at_import(
 ) -> None:
     # One stored number seen through each shape: the file stays small.
     state: dict[str, torch.Tensor | None] = {
-        name: torch.zeros(1).expand(tensor.shape) for name, tensor in random_clip.model.state_dict().items()
+        name: torch.tensor(0.0).expand(tensor.shape) for name, tensor in random_clip.model.state_dict().items()
     }
     torch.save({name: tensor for name, tensor in (state | change).items() if tensor is not None}, tmp_path / "odd.pt")
     folder = Weights(tmp_path / "weights")

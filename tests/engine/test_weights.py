@@ -221,6 +221,7 @@ def test_the_archive_reader_reads_what_torch_wrote(tmp_path: Path) -> None:
         assert np.array_equal(found[f"state_dict.{name}"], tensor.detach().float().numpy()), name
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")  # old checkpoints are what is read here
 def test_a_torchscript_archive_gives_its_parameters_by_name(tmp_path: Path) -> None:
     module = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
     torch.jit.save(torch.jit.script(module), tmp_path / "script.pt")
