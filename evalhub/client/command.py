@@ -18,7 +18,7 @@ import typer
 from evalhub.client import configuration
 from evalhub.client.configuration import Site
 from evalhub.client.connection import FACTS, Client, Problem, Submission, Unreachable
-from evalhub.client.display import Progress, say, show_leaderboard, show_submission, warn
+from evalhub.client.display import Progress, describe_run, say, show_leaderboard, show_run, show_submission, warn
 from evalhub.client.layout import BadLayout, find
 
 app = typer.Typer(
@@ -169,14 +169,16 @@ def _site(url: str | None, token: str | None) -> Client:
 
 def _wait_for_scores(site: Client, submission: Submission) -> None:
     say("Waiting for the scores; Ctrl-C stops the waiting, not the scoring.")
-    while True:
-        rows = site.leaderboard(submission.study)["rows"]
-        mine = [row for row in rows if (row["checkpoint"], row["step"]) == (submission.checkpoint, submission.step)]
-        scores = [score for row in mine for score in row["scores"]]
-        if scores and all(score["state"] != "none" for score in scores):
-            show_leaderboard({"rows": mine, "fit": None})
-            return
+    told = ""
+    while not (runs := site.runs(submission.id)) or runs[0]["finished_at"] is None:
+        line = describe_run(runs[0]) if runs else "Waiting for a worker"
+        if line != told:
+            warn(line)
+            told = line
         time.sleep(WAIT_SECONDS)
+    show_run(runs[0])
+    if runs[0]["state"] != "done":
+        raise typer.Exit(1)
 
 
 def _write_rows(file: Any, rows: list[dict[str, Any]]) -> None:

@@ -133,9 +133,13 @@ class Client:
     def submission(self, submission_id: str) -> Submission:
         return Submission.read(self._ask("GET", f"submissions/{quote(submission_id, safe='')}/"))
 
+    def runs(self, submission_id: str) -> list[dict[str, Any]]:
+        """The machines' passes over a submission, newest first."""
+        return list(self._ask("GET", f"submissions/{submission_id}/runs/"))
+
     def leaderboard(self, study: str) -> dict[str, Any]:
         """Ratings by people and scores by machines."""
-        return self._ask("GET", f"studies/{quote(study)}/leaderboard/")
+        return dict(self._ask("GET", f"studies/{quote(study)}/leaderboard/"))
 
     def submit(
         self,
@@ -223,7 +227,7 @@ class Client:
             yield from answer["results"]
             following = answer["next"]
 
-    def _ask(self, method: str, path: str, *, json: Any = None, file: Hashed | None = None) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, *, json: Any = None, file: Hashed | None = None) -> Any:
         """One request, repeated while the site is busy, restarting or out of reach."""
         reason = ""
         for attempt in range(self.tries):
@@ -259,12 +263,13 @@ def _asked_to_wait(response: httpx.Response) -> float:
     return min(LONGEST_PAUSE * 2, float(asked)) if asked.isdigit() else 0.0
 
 
-def _read(response: httpx.Response) -> dict[str, Any]:
+def _read(response: httpx.Response) -> Any:
     is_json = "json" in response.headers.get("Content-Type", "")
-    answer = response.json() if is_json and response.content else {}
+    answer = response.json() if is_json and response.content else None
     if response.is_success and (is_json or response.status_code == 204):
-        return dict(answer)
-    sentence = answer.get("detail") or (
+        return answer
+    details = answer if isinstance(answer, dict) else {}
+    sentence = details.get("detail") or (
         f"{response.request.url} answered with HTTP {response.status_code} and no explanation; is it an EvalHub site?"
     )
-    raise Problem(response.status_code, sentence, answer)
+    raise Problem(response.status_code, sentence, details)

@@ -109,6 +109,21 @@ def _more(count: int) -> None:
         say(f"  … and {count - NAMED:,} more")
 
 
+def describe_run(run: Mapping[str, Any]) -> str:
+    """One line on how far it is."""
+    left = run["remaining_seconds"]
+    return f"{run['state'].capitalize()}: {run['samples_done']:,} of {run['samples']:,} outputs" + (
+        "" if left is None else f", about {left:,.0f} s to go"
+    )
+
+
+def show_run(run: Mapping[str, Any]) -> None:
+    """Its scores, each with interval and number, or why there is none."""
+    say(f"The run is {run['state']}. {run['error']}".rstrip())
+    for score in run["scores"]:
+        say(f"  {score['metric']}: {_score(score)} (n = {score['n']:,}) {score['note']}".rstrip())
+
+
 def show_leaderboard(board: Mapping[str, Any]) -> None:
     """One line per contestant, numbers with their intervals."""
     rows = board["rows"]

@@ -57,7 +57,7 @@ class TokenScope(models.TextChoices):
     SUBMIT = "submit", "Read and submit"
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # of auth_token_set: knox carries no types
     """A person with an account. What she may do is said per study, by her memberships."""
 
 

@@ -94,12 +94,12 @@ def test_a_file_that_failed_on_one_way_and_arrived_on_another_stays_received(sce
     go_on = threading.Event()
     slow = Slow(content[:-5], go_on)
     sha256 = promised("cat.png", content).sha256
-    broken = threading.Thread(
-        target=lambda: (
-            services.receive_file(submission=submission, sha256=sha256, stream=slow),
-            connection.close(),
-        )
-    )
+
+    def send_slowly() -> None:
+        services.receive_file(submission=submission, sha256=sha256, stream=slow)
+        connection.close()
+
+    broken = threading.Thread(target=send_slowly)
     broken.start()
     assert slow.began.wait(20)
     assert scene.put(submission, content) == [("received", "")]

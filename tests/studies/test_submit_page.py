@@ -5,10 +5,10 @@ import stat
 import struct
 import zipfile
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 from django.test import Client
 
 from evalhub.studies.models import Checkpoint, Sample, Submission, User
@@ -23,12 +23,12 @@ def zipped(files: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) ->
     return out.getvalue()
 
 
-def post(client: Client, scene: Scene, *, user: User | None = None, **fields: object) -> HttpResponse:
+def post(client: Client, scene: Scene, *, user: User | None = None, **fields: Any) -> Any:
     client.force_login(user or scene.ben)
     return client.post(f"/studies/{scene.study.slug}/submit/", {"name": "plain", **fields})
 
 
-def post_zip(client: Client, scene: Scene, content: bytes) -> HttpResponse:
+def post_zip(client: Client, scene: Scene, content: bytes) -> Any:
     return post(client, scene, archive=SimpleUploadedFile("outputs.zip", content, "application/zip"))
 
 
@@ -36,7 +36,7 @@ def chosen(files: Mapping[str, bytes]) -> list[SimpleUploadedFile]:
     return [SimpleUploadedFile(name, content) for name, content in files.items()]
 
 
-def refusal(response: HttpResponse) -> str:
+def refusal(response: Any) -> str:
     assert response.status_code in (409, 413, 422), response.status_code
     return str(response.context["refusal"])
 
@@ -113,7 +113,10 @@ def test_who_may_not_submit(client: Client, scene: Scene, role: str, status: int
 
 def test_neither_or_both_of_folder_and_zip(client: Client, scene: Scene) -> None:
     assert post(client, scene).status_code == 422
-    both = {"folder": chosen(scene.outputs()), "archive": SimpleUploadedFile("a.zip", zipped(scene.outputs()))}
+    both: dict[str, Any] = {
+        "folder": chosen(scene.outputs()),
+        "archive": SimpleUploadedFile("a.zip", zipped(scene.outputs())),
+    }
     response = post(client, scene, **both)
     assert response.status_code == 422
     assert "Choose either a folder with files in it or a zip." in response.content.decode()

@@ -40,7 +40,11 @@ def chosen(files: Sequence[UploadedFile], paths: Sequence[str] = ()) -> Files:
     if twice:
         raise Refusal(f"Several files are called {twice[0]}; send the folder as a zip, which keeps its sub-folders.")
     # Not closed in between: a temporary file is gone once it is.
-    return {name: lambda file=file: nullcontext(_beginning(file)) for name, file in zip(names, files, strict=True)}
+    return {name: partial(_again, file) for name, file in zip(names, files, strict=True)}
+
+
+def _again(file: UploadedFile) -> AbstractContextManager[IO[bytes]]:
+    return nullcontext(_beginning(file))
 
 
 def _beginning(file: UploadedFile) -> IO[bytes]:
