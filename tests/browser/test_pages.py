@@ -17,6 +17,7 @@ from tests.submitting import Scene, make_scene, picture
 
 PASSWORD = "correct-horse"
 HOSTILE = "<script>alert(document.domain)</script><img src=x onerror=alert(1)>"
+STUDY_PAGES = ("study", "submissions", "submit", "prompts", "members", "study_settings", "study_log")
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
@@ -46,7 +47,7 @@ def pages_of(scene: Scene) -> list[str]:
     submissions = [checkpoint.submission.pk for checkpoint in scene.study.checkpoints.all()]
     return [
         *(reverse(name) for name in ("studies", "study_create", "tokens", "password_change")),
-        *(reverse(name, args=slug) for name in ("submissions", "prompts", "members", "study_settings", "study_log")),
+        *(reverse(name, args=slug) for name in STUDY_PAGES),
         *(reverse("submission", args=[submission]) for submission in submissions),
         reverse("study_settings", args=["hostile"]),
         reverse("prompts", args=["hostile"]),
