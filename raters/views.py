@@ -19,7 +19,7 @@ from evalhub.problems import Refusal
 from evalhub.studies.access import Actor, get_study
 from evalhub.studies.models import User
 from raters import access, services
-from raters.models import Comparison, Enrolment, EnrolmentState
+from raters.models import Comparison, Enrolment, EnrolmentState, PresentationCopy
 from raters.services.enrolling import COMPARING
 from raters.words import as_html
 
@@ -128,9 +128,13 @@ def shown(request: HttpRequest, token: str) -> HttpResponse:
         copy = None
     if copy is None:
         return HttpResponseNotFound("There is nothing here.\n", content_type="text/plain")
+    return _picture(copy)
+
+
+def _picture(copy: PresentationCopy) -> HttpResponse:
+    """The copy's bytes under headers that are the same for every picture; a file response would add name and time."""
     with default_storage.open(copy.path) as file:
         content = file.read()
-    # Not a file response: that would send the file's name and time.
     headers = {"Cache-Control": f"private, max-age={SHOWN_FOR_SECONDS}"}
     return HttpResponse(content, content_type="image/webp", headers=headers)
 
