@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAP_DAC_OVERRIDE = 1
 CAPABILITY_VERSION_3 = 0x20080522
 LOG_LIMIT = 16 * 2**20
@@ -45,7 +46,8 @@ class Account:
     def become(self) -> None:
         """Change this process into that account, for good. OSError when the kernel does not grant the extra right."""
         if self.enters_all:
-            _must(_libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+            # Rights outlast the change of user, and access(2), by which initdb looks for its programs, honours them.
+            _must(_libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0))
         os.setgroups([])
         os.setresgid(self.gid, self.gid, self.gid)
         os.setresuid(self.uid, self.uid, self.uid)

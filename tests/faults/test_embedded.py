@@ -65,6 +65,19 @@ def test_postgres_runs_in_any_home(home: Path, below: str, supervisor: Superviso
     assert not postgres.sockets.exists()
 
 
+def test_postgres_runs_from_a_checkout_that_others_may_not_enter(home: Path, supervisor: Supervisor) -> None:
+    """As root in /root: neither the programs nor the data can be reached by the account that PostgreSQL runs as."""
+    postgres = embedded.Postgres(home)
+    installed = postgres.programs.parent
+    package = installed.parent
+    shutil.copytree(installed, home / package.name / installed.name)
+    shutil.copytree(package.with_name(f"{package.name}.libs"), home / f"{package.name}.libs")
+    postgres.programs = home / package.name / installed.name / "bin"
+    started(supervisor, postgres, postgres.ensure_database)
+    assert one_value(postgres, "SHOW data_directory") == str(home / "postgres")
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
 def test_postgres_keeps_committed_rows_through_kill_9(home: Path, supervisor: Supervisor) -> None:
     postgres = embedded.Postgres(home)
     child = started(supervisor, postgres, postgres.ensure_database)
