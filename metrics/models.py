@@ -194,6 +194,9 @@ class Shard(models.Model):
     samples_done = models.PositiveIntegerField(default=0)
     stage = models.CharField(max_length=200, blank=True, help_text="What its worker is doing now.")
     block = models.CharField(max_length=300, blank=True, help_text="Its feature block in storage.")
+    metrics = ArrayField(
+        models.CharField(max_length=40), default=list, blank=True, help_text="Whose features its block holds."
+    )
     error = models.TextField(blank=True, help_text="The last attempt's that failed.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -4,7 +4,7 @@ A claim hands out a fencing token. Whoever comes later with an older token has l
 that was believed dead can neither write progress nor finish.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -63,19 +63,20 @@ def claim_shard(*, shard_id: int, worker: str) -> Shard | None:
     return shard
 
 
-def renew_lease(*, shard_id: int, token: int, samples_done: int, stage: str = "") -> bool:
+def renew_lease(*, shard_id: int, token: int, done: int, stage: str = "") -> bool:
     """Keep the shard and say how far it is. False when it is no longer ours: stop."""
     held = Shard.objects.filter(pk=shard_id, token=token, state=ShardState.LEASED)
     return bool(
-        held.update(
-            lease_expires_at=timezone.now() + settings.SHARD_LEASE, samples_done=samples_done, stage=stage[:200]
-        )
+        held.update(lease_expires_at=timezone.now() + settings.SHARD_LEASE, samples_done=done, stage=stage[:200])
     )
 
 
-def finish_shard(*, shard_id: int, token: int, block: str, cached: Iterable[CachedRow] = ()) -> None:
+def finish_shard(
+    *, shard_id: int, token: int, block: str, metrics: Sequence[str] = (), cached: Iterable[CachedRow] = ()
+) -> None:
     """Record the shard's block in storage and what it adds to the cache; the last shard of a run starts the merge.
 
+    Args: metrics: those whose features the block holds; others had no weights on its worker.
     Raises: StaleLease when the shard was taken away meanwhile; nothing is recorded then.
     """
     with transaction.atomic():
@@ -84,6 +85,7 @@ def finish_shard(*, shard_id: int, token: int, block: str, cached: Iterable[Cach
         done = Shard.objects.filter(pk=shard_id, token=token, state=ShardState.LEASED).update(
             state=ShardState.DONE,
             block=block,
+            metrics=list(metrics),
             lease_expires_at=None,
             stage="",
             finished_at=timezone.now(),

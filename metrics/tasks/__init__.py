@@ -3,6 +3,7 @@ several threads hangs its children, and the light tasks need none of it."""
 
 import logging
 import os
+from functools import partial
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -11,6 +12,7 @@ from evalhub.problems import Refusal
 from evalhub.studies.models import Submission
 from metrics import services
 from metrics.models import Shard, ShardState
+from metrics.tasks.lease import Lease
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +35,11 @@ def score_shard(self: Task, shard_id: int) -> None:
     shard = services.claim_shard(shard_id=shard_id, worker=worker)
     if shard is None:
         return
-    from metrics.tasks.scoring import score
+    with Lease(partial(services.renew_lease, shard_id=shard.pk, token=shard.token)) as lease:
+        # Loading torch alone takes seconds: the lease is kept from here on.
+        from metrics.tasks.scoring import score
 
-    score(shard)
+        score(shard, lease)
 
 
 @shared_task(name="metrics.merge_run")
@@ -44,9 +48,14 @@ def merge_run(run_id: str) -> None:
     run = services.claim_merge(run_id=UUID(run_id))
     if run is None:
         return
-    from metrics.tasks.merging import merge
 
-    merge(run)
+    def renew(*, done: int, stage: str) -> bool:
+        return services.renew_merge(run_id=run.pk, token=run.merge_token, stage=stage)
+
+    with Lease(renew) as lease:
+        from metrics.tasks.merging import merge
+
+        merge(run, lease)
 
 
 @shared_task(name="metrics.sweep")

@@ -3,9 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -15,8 +14,11 @@ log = logging.getLogger(__name__)
 # How often progress is written, in seconds, if there is any.
 PULSE = 1.0
 
-Renew = Callable[[int, str], bool]
-"""(samples done, stage) → whether the lease is still ours."""
+
+class Renew(Protocol):
+    """Says how far the work is, and gives whether the lease is still ours."""
+
+    def __call__(self, *, done: int, stage: str) -> bool: ...
 
 
 class Lease:
@@ -67,7 +69,7 @@ class Lease:
 
     def _renewed(self, state: tuple[int, str]) -> bool:
         try:
-            ours = self._renew(*state)
+            ours = self._renew(done=state[0], stage=state[1])
         except DatabaseError as error:
             # A database that restarts is back before the lease has run out.
             log.warning("The lease could not be renewed (%s); trying again.", error)

@@ -28,11 +28,11 @@ from metrics.tasks.material import Cache, device, keep, load_block, obstacle_of,
 log = logging.getLogger(__name__)
 
 
-def merge(run: Run) -> None:
+def merge(run: Run, lease: Lease) -> None:
     """Merge a claimed run and finish it; whatever goes wrong is kept as the attempt's error."""
     fail = partial(services.fail_merge, run_id=run.pk, token=run.merge_token)
     try:
-        _merge(run)
+        _merge(run, lease)
     except (Stopped, services.StaleLease) as reason:
         log.info("%s: %s", run, reason)
     except EngineError as error:
@@ -45,69 +45,67 @@ def merge(run: Run) -> None:
         fail(error=f"{type(error).__name__}: {error}")
 
 
-def _merge(run: Run) -> None:
-    def renew(_: int, stage: str) -> bool:
-        return services.renew_merge(run_id=run.pk, token=run.merge_token, stage=stage)
-
-    with Lease(renew) as lease:
-        shards = list(run.shards.order_by("index"))
-        samples = [sample for shard in shards for sample in shard.sample_ids]
-        settled = set(run.scores.values_list("metric", flat=True))
-        merger = _Merger(run, [shard.block for shard in shards], samples, lease)
-        results = [merger.result(name) for name in run.metrics if name not in settled]
+def _merge(run: Run, lease: Lease) -> None:
+    settled = set(run.scores.values_list("metric", flat=True))
+    results = _Merger(run, lease).results([name for name in run.metrics if name not in settled])
     services.finish_merge(run_id=run.pk, token=run.merge_token, results=results)
 
 
 class _Merger:
-    """One run's merge, metric by metric, so that one that cannot be computed leaves the others their scores."""
+    """One run's merge. A metric that cannot be computed leaves the others their scores."""
 
-    def __init__(self, run: Run, blocks: Sequence[str], samples: Sequence[int], lease: Lease) -> None:
-        self.run, self.blocks, self.samples, self.lease = run, blocks, samples, lease
+    def __init__(self, run: Run, lease: Lease) -> None:
+        self.run, self.lease = run, lease
+        self.shards = list(run.shards.order_by("index"))
         self.protocol = Protocol.from_dict(run.protocol)
         self.passes: list[Efficiency] = []
-        self.columns = self._look_through()
         self._statistics: Reference | None = None
         self._reference_decoded = 0
 
-    def result(self, metric: str) -> Result:
-        spec = get_metric(metric)
-        if not set(spec.columns) <= self.columns:
-            obstacle = obstacle_of(metric, self.protocol, self._tell)
-            return Result(metric=metric, waits=obstacle or self._came_late(metric))
+    def results(self, metrics: Sequence[str]) -> list[Result]:
+        ready = [name for name in metrics if all(name in shard.metrics for shard in self.shards)]
+        return [*self._scored(ready), *(self._waiting(name) for name in metrics if name not in ready)]
+
+    def _waiting(self, metric: str) -> Result:
+        came_late = (
+            f"The weights of {get_metric(metric).title} came while the run was under way; "
+            "a run for it alone follows by itself."
+        )
+        return Result(metric=metric, waits=obstacle_of(metric, self.protocol, self._tell) or came_late)
+
+    def _scored(self, metrics: Sequence[str]) -> list[Result]:
+        """All from one reading of the blocks; if that fails, each by itself, to find the one that it is about."""
+        if not metrics:
+            return []
         try:
-            statistics = self._reference() if Need.REFERENCE_SET in spec.needs else None
-            self._tell(f"computing {spec.title}")
-            [score] = merge_scores(self._read(), metrics=[metric], protocol=self.protocol, reference=statistics)
+            titles = ", ".join(get_metric(name).title for name in metrics)
+            statistics = self._reference() if any(map(_needs_reference, metrics)) else None
+            self._tell(f"computing {titles}")
+            blocks = self._read()
+            scores = merge_scores(blocks, metrics=metrics, protocol=self.protocol, reference=statistics)
+            return [self._told(score) for score in scores]
         except Stopped:
             raise
         except EngineError as error:
-            return Result(metric=metric, problem=str(error))
-        return self._told(score)
-
-    def _look_through(self) -> set[str]:
-        """The columns that every block has."""
-        self.passes.clear()
-        columns: list[set[str]] = []
-        for block in self._read():
-            columns.append(set(block.columns))
-            self.passes.append(block.efficiency)
-        return set.intersection(*columns)
+            if len(metrics) == 1:
+                return [Result(metric=metrics[0], problem=str(error))]
+            return [result for name in metrics for result in self._scored([name])]
 
     def _read(self) -> Iterator[Block]:
-        for path in self.blocks:
+        self.passes.clear()
+        for shard in self.shards:
             if self.lease.lost():
                 raise Stopped("The merge was asked to stop.")
-            yield load_block(path)
-
-    def _came_late(self, metric: str) -> str:
-        title = get_metric(metric).title
-        return f"The weights of {title} came while the run was under way; a run for it alone follows by itself."
+            block = load_block(shard.block)
+            self.passes.append(block.efficiency)
+            yield block
 
     def _tell(self, stage: str) -> None:
         self.lease.stage = stage
 
     def _told(self, score: ScoreResult) -> Result:
         per_sample = [] if score.per_sample is None else score.per_sample.tolist()
+        samples = [sample for shard in self.shards for sample in shard.sample_ids]
         facts = self.protocol.facts(score.metric)
         fingerprint = score.fingerprint
         if score.reference:
@@ -126,7 +124,7 @@ class _Merger:
             protocol=facts,
             efficiency=self._efficiency(score),
             details=dict(score.details),
-            per_sample=dict(zip(self.samples, per_sample, strict=True)) if per_sample else {},
+            per_sample=dict(zip(samples, per_sample, strict=True)) if per_sample else {},
         )
 
     def _efficiency(self, score: ScoreResult) -> dict[str, Any]:
@@ -190,3 +188,7 @@ class _Merger:
             path = keep(name, block.to_bytes())
             services.index_block(study_id=self.run.reference.study_id, path=path, rows=rows)
         return block
+
+
+def _needs_reference(metric: str) -> bool:
+    return Need.REFERENCE_SET in get_metric(metric).needs

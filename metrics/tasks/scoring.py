@@ -18,11 +18,11 @@ from metrics.tasks.material import Cache, device, keep, obstacle_of, subjects_of
 log = logging.getLogger(__name__)
 
 
-def score(shard: Shard) -> None:
+def score(shard: Shard, lease: Lease) -> None:
     """Compute a claimed shard and finish it; whatever goes wrong is kept as the attempt's error."""
     fail = partial(services.fail_attempt, shard_id=shard.pk, token=shard.token)
     try:
-        _compute(shard)
+        _compute(shard, lease)
     except (Stopped, services.StaleLease) as reason:
         log.info("%s: %s", shard, reason)
     except (BadInput, UnreadableImage) as error:
@@ -31,41 +31,39 @@ def score(shard: Shard) -> None:
     except EngineError as error:
         fail(error=str(error))
     except (InterfaceError, OperationalError):
-        # The database is away and nothing can be written; the lease runs out and the sweep gives the shard to another worker.
+        # The database is away; the lease runs out, and the sweep then gives the shard to another worker.
         raise
     except Exception as error:
         log.exception("%s failed.", shard)
         fail(error=f"{type(error).__name__}: {error}")
 
 
-def _compute(shard: Shard) -> None:
+def _compute(shard: Shard, lease: Lease) -> None:
     run = shard.run
     study_id = run.submission.checkpoint.study_id
     protocol = Protocol.from_dict(run.protocol)
     cache = Cache(study_id)
-
-    def renew(done: int, stage: str) -> bool:
-        return services.renew_lease(shard_id=shard.pk, token=shard.token, samples_done=done, stage=stage)
-
-    with Lease(renew) as lease:
-        block = compute_block(
-            subjects_of(shard.sample_ids),
-            metrics=_computable(shard, protocol, lease),
-            protocol=protocol,
-            weights=Weights(settings.WEIGHTS_FOLDER),
-            device=device(),
-            on_progress=lease.advance,
-            should_stop=lease.lost,
-            cached=cache.lookup,
-        )
-        # The token in its name keeps the files of two attempts apart.
-        name = f"studies/{study_id}/blocks/{run.pk}/{shard.index:05d}-{shard.token}.safetensors"
-        path = keep(name, block.to_bytes())
-    services.finish_shard(shard_id=shard.pk, token=shard.token, block=path, cached=cache.new_rows(block))
+    metrics = _computable(shard, protocol, lease)
+    block = compute_block(
+        subjects_of(shard.sample_ids),
+        metrics=metrics,
+        protocol=protocol,
+        weights=Weights(settings.WEIGHTS_FOLDER),
+        device=device(),
+        on_progress=lease.advance,
+        should_stop=lease.lost,
+        cached=cache.lookup,
+    )
+    # The token in its name keeps the files of two attempts apart.
+    name = f"studies/{study_id}/blocks/{run.pk}/{shard.index:05d}-{shard.token}.safetensors"
+    path = keep(name, block.to_bytes())
+    services.finish_shard(
+        shard_id=shard.pk, token=shard.token, block=path, metrics=metrics, cached=cache.new_rows(block)
+    )
 
 
 def _computable(shard: Shard, protocol: Protocol, lease: Lease) -> list[str]:
-    """The run's open metrics whose weights are here; the merge sees which columns a block lacks."""
+    """The run's open metrics whose weights are here; the merge sees which of them a block lacks."""
 
     def tell(stage: str) -> None:
         lease.stage = stage

@@ -74,7 +74,7 @@ def finish(run: Run) -> None:
 def test_a_run_under_way_shows_its_parts_and_asks_for_itself_again(run: Run, signed_in: SignedIn) -> None:
     first, second = run.shards.all()
     shard = claimed(first, "gpu@host process 7")
-    services.renew_lease(shard_id=shard.pk, token=shard.token, samples_done=1, stage="fetching weights x 10 %")
+    services.renew_lease(shard_id=shard.pk, token=shard.token, done=1, stage="fetching weights x 10 %")
     services.fail_attempt(shard_id=second.pk, token=claimed(second).token, error="The disk was full.")
 
     page = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk])).content.decode()

@@ -188,7 +188,7 @@ def test_cancelling_stops_what_is_not_finished(grey_submission: MakeSubmission, 
 
     assert run.state == RunState.CANCELLED
     assert list(run.shards.values_list("state", flat=True)) == ["done", "cancelled", "cancelled"]
-    assert not services.renew_lease(shard_id=running.pk, token=token, samples_done=0)
+    assert not services.renew_lease(shard_id=running.pk, token=token, done=0)
     with pytest.raises(services.StaleLease):
         services.finish_shard(shard_id=running.pk, token=token, block="b")
     with pytest.raises(Conflict, match="cancelled already"):

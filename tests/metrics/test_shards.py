@@ -107,7 +107,7 @@ def test_a_worker_believed_dead_is_fenced_off(run: Run) -> None:
     assert services.expire_lease(shard_id=first.pk)
     second = claimed(first, "quick")
 
-    assert not services.renew_lease(shard_id=first.pk, token=first.token, samples_done=1)
+    assert not services.renew_lease(shard_id=first.pk, token=first.token, done=1)
     services.fail_attempt(shard_id=first.pk, token=first.token, error="Too late.")
     with pytest.raises(services.StaleLease):
         services.finish_shard(
@@ -128,7 +128,7 @@ def test_a_worker_believed_dead_is_fenced_off(run: Run) -> None:
 def test_a_renewed_lease_does_not_expire_and_shows_progress(run: Run) -> None:
     shard = claimed(run.shards.all()[0])
     let_lease_run_out(shard)
-    assert services.renew_lease(shard_id=shard.pk, token=shard.token, samples_done=1, stage="fetching weights x 10 %")
+    assert services.renew_lease(shard_id=shard.pk, token=shard.token, done=1, stage="fetching weights x 10 %")
     assert not services.expire_lease(shard_id=shard.pk)
     shard.refresh_from_db()
     assert (shard.samples_done, shard.stage) == (1, "fetching weights x 10 %")
