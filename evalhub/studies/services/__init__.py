@@ -7,6 +7,7 @@ from evalhub.studies.services.members import (
     accept_invite,
     add_member,
     change_role,
+    create_first_administrator,
     create_invite,
     create_token,
     create_user_by_invite,
@@ -15,6 +16,7 @@ from evalhub.studies.services.members import (
     revoke_invite,
     revoke_token,
 )
+from evalhub.studies.services.prompt_lists import add_prompts
 from evalhub.studies.services.studies import (
     add_prompt,
     change_study,
@@ -41,11 +43,13 @@ __all__ = [
     "accept_invite",
     "add_member",
     "add_prompt",
+    "add_prompts",
     "change_role",
     "change_study",
     "chosen",
     "close_study",
     "complete_submission",
+    "create_first_administrator",
     "create_invite",
     "create_study",
     "create_token",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from knox.settings import knox_settings
 
@@ -97,7 +97,20 @@ def accept_invite(*, token: str, user: User) -> Membership:
 
 
 @transaction.atomic
-def create_user_by_invite(*, token: str, username: str = "", password: str = "") -> User:
+def create_first_administrator(*, username: str, password: str, email: str = "") -> User:
+    """The account that a new site's first visitor makes. Conflict when the site has an account already."""
+    with connection.cursor() as cursor:  # one at a time: there is no row yet that could be locked
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('evalhub first administrator'))")
+    if User.objects.exists():
+        raise Conflict("Somebody set this site up already; ask her for an account.")
+    user = _named_user(username, password, email)
+    user.is_staff = user.is_superuser = True
+    user.save(update_fields=["is_staff", "is_superuser"])
+    return user
+
+
+@transaction.atomic
+def create_user_by_invite(*, token: str, username: str = "", password: str = "", email: str = "") -> User:
     """An account for somebody who opened a link without having one, already a member of the study.
 
     A rater needs no name and no password: she gets a random name and stays signed in by her session.
@@ -105,7 +118,7 @@ def create_user_by_invite(*, token: str, username: str = "", password: str = "")
     """
     invite = find_invite(token=token)
     if username or password or invite.role != Role.RATER:
-        user = _named_user(username, password)
+        user = _named_user(username, password, email)
     else:
         user = User(username=f"rater-{secrets.token_hex(5)}")
         user.set_unusable_password()
@@ -175,8 +188,8 @@ def _keep_an_owner(membership: Membership, before: str, *, leaves: bool = False)
         raise Conflict("A study needs an owner; make somebody else owner first.")
 
 
-def _named_user(username: str, password: str) -> User:
-    user = User(username=User.normalize_username(username))
+def _named_user(username: str, password: str, email: str) -> User:
+    user = User(username=User.normalize_username(username), email=email)
     try:
         user.full_clean(exclude=["password"])
         validate_password(password, user)

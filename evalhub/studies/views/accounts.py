@@ -9,7 +9,6 @@ from django.contrib.auth import login
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
@@ -17,6 +16,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
 from rest_framework.throttling import SimpleRateThrottle
 
+from evalhub.problems import Conflict
+from evalhub.studies import services
 from evalhub.studies.forms import AccountForm, SignInForm
 from evalhub.studies.models import User
 
@@ -114,28 +115,18 @@ def setup(request: HttpRequest) -> HttpResponse:
         return redirect("login")
     form = AccountForm(request.POST) if request.method == "POST" else AccountForm()
     if request.method == "POST" and form.is_valid():
-        user = _first_administrator(form)
-        if user is None:
-            messages.warning(
-                request, "Somebody else set this site up a moment ago; sign in, or ask her for an account."
+        given = form.cleaned_data
+        try:
+            user = services.create_first_administrator(
+                username=given["username"], password=given["password1"], email=given["email"]
             )
+        except Conflict as conflict:
+            messages.warning(request, conflict.sentence)
             return redirect("login")
         login(request, user)
         messages.success(request, "This site is yours. Create its first study.")
         return redirect("studies")
     return render(request, "studies/setup.html", {"form": form}, status=422 if form.is_bound else 200)
-
-
-def _first_administrator(form: AccountForm) -> User | None:
-    """The account, or nothing if another request made one first: the lock lets one such transaction in at a time."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('evalhub first administrator'))")
-        if User.objects.exists():
-            return None
-        form.instance.is_staff = form.instance.is_superuser = True
-        user: User = form.save()
-        return user
 
 
 @require_POST

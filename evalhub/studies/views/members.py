@@ -8,7 +8,7 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Case, Q, QuerySet, When
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -181,15 +181,13 @@ def _accept(request: HttpRequest, token: str, form: AccountForm) -> str:
         raise Refusal("No account was made; see what is said beside the fields.")
     given = form.cleaned_data if form.is_bound else {}
     user = services.create_user_by_invite(
-        token=token, username=given.get("username", ""), password=given.get("password1", "")
+        token=token,
+        username=given.get("username", ""),
+        password=given.get("password1", ""),
+        email=given.get("email", ""),
     )
-    if given.get("email"):
-        User.objects.filter(pk=user.pk).update(email=given["email"])
     login(request, user)
-    membership = Membership.objects.filter(user=user).first()
-    if membership is None:
-        raise Http404
-    return membership.role
+    return user.memberships.get().role
 
 
 class TooManyAccounts(Refusal):

@@ -16,7 +16,6 @@ from evalhub.studies import services
 from evalhub.studies.access import Actor, get_study, may_create_studies, role_in, visible_studies
 from evalhub.studies.forms import PromptsForm, StudyForm, StudySettingsForm
 from evalhub.studies.models import Membership, Study, StudyState, SubmissionState
-from evalhub.studies.prompt_lists import add_prompts
 
 PROMPTS_ON_A_PAGE = 60
 LOG_LINES_ON_A_PAGE = 100
@@ -107,7 +106,9 @@ def _add_prompts(form: PromptsForm, study: Study, actor: Actor) -> int:
     if not form.is_valid():
         raise Refusal("Nothing was added; see what is said beside the fields.")
     given = form.cleaned_data
-    return add_prompts(study=study, actor=actor.user, prompt_list=given["prompt_list"], references=given["references"])
+    return services.add_prompts(
+        study=study, actor=actor.user, prompt_list=given["prompt_list"], references=given["references"]
+    )
 
 
 @login_required

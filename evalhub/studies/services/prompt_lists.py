@@ -14,7 +14,8 @@ from django.db import transaction
 
 from evalhub.problems import Refusal
 from evalhub.studies.models import Study, User
-from evalhub.studies.services import add_prompt, store_media
+from evalhub.studies.services.media import store_media
+from evalhub.studies.services.studies import add_prompt
 
 MOST_PROMPTS = 20_000
 
