@@ -55,11 +55,16 @@ def pages_of(scene: Scene) -> list[str]:
     ]
 
 
-def look(page: Page, address: str, wrong: list[str]) -> None:
-    """Open one page and note whatever axe finds, and whether the page is wider than its window."""
-    page.goto(address)
+def violations(page: Page) -> list[str]:
+    """Whatever axe finds in the page as it is now."""
     found = Axe().run(page, options=WCAG).response["violations"]
-    wrong += [f"{address} {one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+    return [f"{page.url} {one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def look(page: Page, address: str, wrong: list[str]) -> None:
+    """Open one page and note what is wrong with it, and whether it is wider than its window."""
+    page.goto(address)
+    wrong += violations(page)
     too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if too_wide > 0:
         wrong.append(f"{address} is {too_wide} pixels wider than its window")
@@ -110,6 +115,7 @@ def test_the_keyboard_reaches_everything(page: Page, live_server: LiveServer, sc
     page.keyboard.press("Enter")
     menu = page.locator("#account-menu")
     expect(menu).to_be_visible()
+    assert violations(page) == []
     page.keyboard.press("Escape")
     expect(menu).to_be_hidden()
     expect(account).to_be_focused()
@@ -142,6 +148,7 @@ def test_closing_asks_first(page: Page, live_server: LiveServer, scene: Scene) -
     page.get_by_role("button", name="Close…").click()
     expect(dialog).to_be_visible()
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    assert violations(page) == []
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
     assert Study.objects.get(pk=scene.study.pk).state == "open"
