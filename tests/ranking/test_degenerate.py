@@ -1,7 +1,7 @@
 """Votes that break a naive fit: every answer is a sensible number or none, with a sentence saying why."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def said(ranking: Ranking, *words: str) -> bool:
     return any(all(word in warning for word in words) for warning in ranking.warnings)
 
 
-# Fifty comparisons each way between A and B, which they share evenly.
+# Forty-five comparisons each way between A and B, which they share evenly.
 EVEN = ((20, A, B, LEFT), (20, B, A, LEFT), (15, A, B, RIGHT), (15, B, A, RIGHT), (10, A, B, TIE), (10, B, A, TIE))
 MODELS = pytest.mark.parametrize("model", ["davidson", "bradley-terry"])
 
@@ -206,6 +206,45 @@ def test_a_contestant_judged_by_one_rater_keeps_a_wide_interval() -> None:
     assert newcomer.interval == "laplace"
     assert newcomer.se is not None
     assert newcomer.se > 20
+
+
+def test_a_contestant_judged_by_three_raters_is_not_left_to_their_agreement() -> None:
+    """Three raters who happen to agree closely make a small sandwich, far from collapsed."""
+    wins = (11, 10, 9)
+    newcomers = [group for w in wins for group in ((w, C, A, LEFT), (20 - w, C, A, RIGHT))]
+    ballots = votes(*EVEN, *newcomers)
+    rater = np.concatenate([np.random.default_rng(0).integers(0, 40, 90), np.repeat([0, 1, 2], 20)])
+    found = rows(rank(replace(ballots, rater=rater), "ABC", cluster=("rater",)))
+    assert [found[name].interval for name in "ABC"] == ["sandwich", "sandwich", "laplace"]
+
+
+@pytest.mark.parametrize("correction", ["none", "small"])
+def test_raters_who_cancel_out_are_no_certainty(correction: Literal["none", "small"]) -> None:
+    """Each votes once for either side of either order, so that every rater's scores sum to nothing."""
+    pairs = [(A, B, LEFT), (A, B, RIGHT), (B, A, LEFT), (B, A, RIGHT)]
+    ballots = votes(*((1, *pair) for _ in range(40) for pair in pairs))
+    ballots = replace(ballots, rater=np.repeat(np.arange(40), 4))
+    ranking = rank(ballots, "AB", cluster=("rater",), cluster_correction=correction)
+    assert ranking.position.se is not None
+    assert ranking.position.se > 20
+    for row in ranking.rows:
+        assert row.interval == "laplace"
+        assert row.se is not None
+        assert row.se > 10
+
+
+def test_a_collapsed_difference_is_no_certainty() -> None:
+    """A and B only ever tie with each other: each has an error of its own, their difference would have none."""
+    columns = ([A, A, B, B, C], [B, B, C, C, B], [TIE, TIE, LEFT, LEFT, LEFT])
+    ballots = replace(Votes(*(np.array(column) for column in columns)), rater=np.array([0, 0, 0, 1, 0]))
+    difference = rank(ballots, "ABC", phantom=0, cluster_correction="none").difference("A", "B")
+    assert difference is not None
+    assert difference.se > 50
+
+
+def test_a_provisional_rating_never_rests_on_the_sandwich() -> None:
+    ranking = rank(votes(*EVEN, (3, C, A, LEFT), (2, B, C, RIGHT)), "ABC", cluster=(), cluster_correction="none")
+    assert [rows(ranking)[name].interval for name in "ABC"] == ["sandwich", "sandwich", "laplace"]
 
 
 def test_a_separated_likelihood_has_no_pure_estimate() -> None:

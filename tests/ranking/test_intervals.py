@@ -1,5 +1,6 @@
 """Whether the intervals hold what they promise, on votes from a known truth with raters and prompts that differ."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,10 +99,38 @@ def test_rank_intervals_by_hand() -> None:
     assert high.tolist() == [3, 2, 2, 4]
 
 
+def test_rank_intervals_do_not_depend_on_the_order_of_contestants() -> None:
+    """Among so many close pairs another simulation would move some interval."""
+    world = World(tuple(np.linspace(-0.8, 0.8, 14)))
+    votes = world.votes(np.random.default_rng(0), each=60)
+    expected = {row.name: (row.rank_low, row.rank_high) for row in rank(votes, world.names).rows}
+    for seed in range(12):
+        order = np.random.default_rng(seed).permutation(14)
+        place = np.argsort(order)
+        moved = replace(votes, left=place[votes.left], right=place[votes.right])
+        rows = rank(moved, [world.names[i] for i in order]).rows
+        assert {row.name: (row.rank_low, row.rank_high) for row in rows} == expected
+
+
 def test_the_positive_part_keeps_what_is_positive() -> None:
     matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
     assert positive_part(matrix) == pytest.approx(matrix)
     assert np.linalg.eigvalsh(positive_part(np.diag([1.0, -1.0]))) == pytest.approx([0, 1])
+
+
+def test_a_two_way_covariance_is_made_positive() -> None:
+    """With few raters and prompts V_rater + V_prompt − V_both often is not."""
+    world = World(SPREAD, raters=4, prompts=4, rater_spread=0.0, prompt_spread=0.0)
+    votes = world.votes(np.random.default_rng(0), each=60)
+    assert votes.rater is not None
+    assert votes.prompt is not None
+    plain: dict[str, Any] = {"phantom": 0, "cluster_correction": "none"}
+    cell = replace(votes, rater=votes.rater * 4 + votes.prompt)
+    rater, prompt = (rank(votes, world.names, cluster=(kind,), **plain).covariance for kind in ("rater", "prompt"))
+    raw = rater + prompt - rank(cell, world.names, cluster=("rater",), **plain).covariance
+    found = rank(votes, world.names, **plain).covariance
+    assert np.linalg.eigvalsh(raw).min() < -1e-6
+    assert np.linalg.eigvalsh(found).min() > -1e-12
 
 
 def test_sparse_and_dense_sums_agree(monkeypatch: pytest.MonkeyPatch) -> None:
