@@ -99,6 +99,7 @@ def test_a_score_says_what_it_rests_on(submission: Submission, score: Until) -> 
     fid = run.scores.get(metric="fid")
     assert fid.n == 14
     assert fid.low is not None
+    assert fid.value is not None
     assert fid.high is not None
     assert fid.low < fid.value < fid.high
     assert "2,048" in fid.warnings[0]
