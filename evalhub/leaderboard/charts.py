@@ -41,7 +41,7 @@ def ratings_chart(board: Leaderboard) -> altair.LayerChart | None:
         x2="high:Q",
     )
     dot = base.mark_point(filled=True, size=70, color=ACCENT, opacity=1).encode(y=place, x=altair.X("rating:Q"))
-    return altair.layer(interval, dot).properties(
+    return altair.LayerChart(layer=[interval, dot]).properties(
         width=560,
         height=ROW_HEIGHT * len(rated),
         background="transparent",

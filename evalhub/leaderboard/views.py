@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_GET
+from django_htmx.middleware import HtmxDetails
 from rest_framework.utils.encoders import JSONEncoder
 
 from evalhub.leaderboard import charts, downloads
@@ -41,7 +42,7 @@ def study_page(request: HttpRequest, slug: str) -> HttpResponse:
         "poll_seconds": 4,
     }
     template = "leaderboard/leaderboard.html"
-    return render(request, f"{template}#board" if request.htmx else template, context)
+    return render(request, f"{template}#board" if HtmxDetails(request) else template, context)
 
 
 @require_GET

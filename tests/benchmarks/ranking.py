@@ -24,8 +24,12 @@ def measure() -> Iterator[Measure]:
     columns = [names[code] for code in left], [names[code] for code in right], [WINNERS[code] for code in outcome]
 
     ours = seconds(lambda: rank(votes, names))
-    options = {"n_resamples": RESAMPLES, "bootstrap_method": "percentile", "random_state": 1}
-    theirs = seconds(lambda: evalica.bootstrap(evalica.bradley_terry, *columns, **options), times=1)
+
+    def bootstrapped() -> object:
+        method = evalica.bradley_terry
+        return evalica.bootstrap(method, *columns, n_resamples=RESAMPLES, bootstrap_method="percentile", random_state=1)
+
+    theirs = seconds(bootstrapped, times=1)
     yield Measure(
         f"rate {CONTESTANTS} contestants with intervals from {VOTES:,} votes",
         ours,

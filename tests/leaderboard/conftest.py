@@ -39,21 +39,20 @@ class Scene:
             **values,
         )
         for checkpoint, rating in zip(self.checkpoints, (1540.0, 1460.0, None), strict=True):
-            placed = rating is not None
             Rating.objects.create(
                 fit=fit,
                 checkpoint=checkpoint,
                 rating=rating,
-                se=20.0 if placed else None,
-                low=rating - 40 if placed else None,
-                high=rating + 40 if placed else None,
-                rank_low=1 if placed else None,
-                rank_high=2 if placed else None,
-                comparisons=60 if placed else 0,
-                wins=30 if placed else 0,
-                losses=18 if placed else 0,
-                ties=9 if placed else 0,
-                both_bad=3 if placed else 0,
+                se=20.0 if rating else None,
+                low=rating - 40 if rating else None,
+                high=rating + 40 if rating else None,
+                rank_low=1 if rating else None,
+                rank_high=2 if rating else None,
+                comparisons=60 if rating else 0,
+                wins=30 if rating else 0,
+                losses=18 if rating else 0,
+                ties=9 if rating else 0,
+                both_bad=3 if rating else 0,
             )
         return fit
 

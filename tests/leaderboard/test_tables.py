@@ -1,12 +1,14 @@
 """The join: which fit, which scores, in which order."""
 
-from evalhub.leaderboard.tables import leaderboard
+from pytest_django import DjangoAssertNumQueries
+
+from evalhub.leaderboard.tables import Leaderboard, leaderboard
 from evalhub.studies.models import Checkpoint, Submission
 from metrics.models import RunState
 from tests.leaderboard.conftest import Scene
 
 
-def names(board) -> list[str]:
+def names(board: Leaderboard) -> list[str]:
     return [row.checkpoint.name for row in board.rows]
 
 
@@ -106,7 +108,9 @@ def test_the_newest_finished_fit_is_shown_and_an_older_one_on_request(scene: Sce
     assert leaderboard(study=scene.study, fit=old).fit == old
 
 
-def test_queries_do_not_grow_with_contestants(scene: Scene, django_assert_max_num_queries) -> None:
+def test_queries_do_not_grow_with_contestants(
+    scene: Scene, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     scene.fit()
     for checkpoint in scene.checkpoints:
         scene.score(checkpoint, "fid", 10.0)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ class Desk:
     prompts: list[Prompt]
     checkpoints: list[Checkpoint] = field(default_factory=list)
 
-    def contestant(self, name: str, draw: Picture | None = None, **save: object) -> Checkpoint:
+    def contestant(self, name: str, draw: Picture | None = None, **save: Any) -> Checkpoint:
         """A complete submission: `draw(prompt number, contestant number)` for each prompt, saved by Pillow as told."""
         number = len(self.checkpoints)
         checkpoint = Checkpoint.objects.create(study=self.study, name=name)

@@ -362,6 +362,7 @@ def test_ids_say_nothing_of_whom_a_rater_may_become(desk: Desk) -> None:
     """Somebody who is owner of one study and rater of another sees names only in her own."""
     client, comparison, enrolment = one_pair(desk)
     other = make_desk(slug="own-study")
+    assert enrolment.rater.user is not None
     Membership.objects.create(study=other.study, user=enrolment.rater.user, role=Role.OWNER)
     assert client.get("/studies/own-study/").status_code == 200
     assert client.get("/studies/study/").status_code == 403

@@ -158,10 +158,10 @@ def test_several_seeds_are_compared_first_with_first(bare_desk: Callable[..., De
             Sample.objects.create(checkpoint=checkpoint, prompt=desk.prompts[0], seed=seed, media=media)
     services.prepare_presentation(study=desk.study)
     enrolment = desk.rater("ria")
-    seeds = set()
+    met = set()
     while (comparison := take(desk, enrolment)) is not None:
-        seeds.add(frozenset((comparison.left.seed, comparison.right.seed)))
-    assert seeds == {frozenset({1, 0}), frozenset({2, 7})}
+        met.add(frozenset((comparison.left.seed, comparison.right.seed)))
+    assert met == {frozenset({1, 0}), frozenset({2, 7})}
 
 
 def test_prompts_are_shared_out_evenly(desk: Desk) -> None:
@@ -198,7 +198,7 @@ def test_a_fit_says_which_pair_is_drawn(desk: Desk) -> None:
         cut_off=0,
         pairing={"checkpoints": ids, "probabilities": unlikely},
     )
-    drawn = Counter()
+    drawn: Counter[bool] = Counter()
     for number in range(40):
         comparison = services.next_comparison(study=desk.study, rater=desk.rater(f"rater{number}").rater)
         assert comparison is not None

@@ -165,7 +165,7 @@ def test_every_picture_of_a_prompt_gets_one_canvas() -> None:
     assert canvas([(8192, 4096)], 4096) == (4096, 2048)
     assert canvas([(16384, 16384)], 99999) == (LONGEST_EDGE, LONGEST_EDGE)
     assert canvas([(5000, 1)], 100) == (100, 1)
-    for size in itertools.product((30, 100, 101, 300), repeat=2):
+    for size in itertools.product((30, 100, 101, 300), (30, 100, 101, 300)):
         picture = fit(Image.new("RGB", size, (255, 0, 0)), (120, 90))
         assert picture.size == (120, 90)
 
