@@ -146,7 +146,7 @@ def export(
             json.dump(board, file, indent=2)
         else:
             _write_rows(file, board["rows"])
-    say(f"{len(board['rows'])} contestants are in {output}.")
+    say(f"The leaderboard is in {output}.")
 
 
 def read_facts(file: Path) -> dict[str, Any]:

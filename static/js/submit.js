@@ -141,6 +141,7 @@ function meter(title, total) {
   const bar = document.getElementById("sending-bar");
   let done = 0;
   show("sending-title", title);
+  show("sending-line", "");
   bar.max = total || 1;
   bar.value = 0;
   return (bytes) => {
