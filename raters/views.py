@@ -175,7 +175,9 @@ def _page(enrolment: Enrolment, context: dict[str, Any]) -> str:
         context["text"] = as_html(study.consent)
         return "raters/consent.html"
     if enrolment.state not in COMPARING:
-        context |= {"text": as_html(study.instructions), "criteria": _questions(enrolment)}
+        questions = _questions(enrolment)
+        taken = {choice.value for question in questions for choice in question["choices"]}
+        context |= {"text": as_html(study.instructions), "criteria": questions, "answers": taken}
         return "raters/instructions.html"
     comparison = services.next_comparison(study=study, rater=enrolment.rater)
     last = services.last_answered(enrolment.rater, study)

@@ -28,6 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from evalhub.studies.models import Media, Membership, Prompt, Role, Sample, User
 from raters import services, views
@@ -63,8 +64,8 @@ class Side:
             "header order": ",".join(name for name, _ in self.headers),
         }
         token = self.address.rsplit("/", 1)[1]
-        for place, character in enumerate(token):
-            found[f"address {place}"] = ord(character)
+        for place in (*range(6), *range(-6, 0)):
+            found[f"address {place}"] = ord(token[place])
         for kind, pattern in {"digits": r"\d", "capitals": "[A-Z]", "marks": "[-_]"}.items():
             found[f"address {kind}"] = len(re.findall(pattern, token))
         for name, value in self.headers:
@@ -180,7 +181,8 @@ def accuracy(impressions: list[Impression]) -> float:
         make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)),
         HistGradientBoostingClassifier(max_iter=60, random_state=0),
     )
-    return max(float((cross_val_predict(one, table, truth, cv=folds) == truth).mean()) for one in classifiers)
+    with threadpool_limits(1):  # so small a problem is only slowed by threads that wait for each other
+        return max(float((cross_val_predict(one, table, truth, cv=folds) == truth).mean()) for one in classifiers)
 
 
 def bound(impressions: int) -> float:

@@ -36,7 +36,7 @@ You will see pairs of pictures and say which one looks better. Your answers, how
 instead of your name are kept and used to rank picture enlarging methods.
 
 - Taking part is voluntary, and you may stop at any time.
-- You may ask the study's owner to have your answers removed.
+- You may ask the study's owner to leave your answers out of every ranking.
 - Nothing shown is disturbing; all pictures are photographs of landscapes, objects, people and animals.
 """
 INSTRUCTIONS = """\
