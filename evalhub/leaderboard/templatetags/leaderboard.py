@@ -74,8 +74,12 @@ def elo(rating: Rating | None) -> str:
 @register.simple_tag
 def rank_interval(rating: Rating | None) -> str:
     """The ranks a contestant may have, as the simultaneous intervals allow."""
-    if rating is None or rating.rank_low is None or rating.rank_high is None:
+    if rating is None or rating.rating is None:
         return NOTHING
+    if rating.rank_low is None or rating.rank_high is None:
+        return SafeString(
+            '<span class="none" title="Wins or losses only so far: a rating, but no rank yet">provisional</span>'
+        )
     if rating.rank_low == rating.rank_high:
         return str(rating.rank_low)
     return f"{rating.rank_low}–{rating.rank_high}"
