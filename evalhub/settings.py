@@ -257,5 +257,6 @@ LOGGING = {
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django.server": {"level": "WARNING"}, "PIL": {"level": "INFO"}},
+    # A 403 or 404 is an answer, not a fault: without this each would be logged with its traceback.
+    "loggers": {"django.server": {"level": "WARNING"}, "django.request": {"level": "ERROR"}, "PIL": {"level": "INFO"}},
 }
