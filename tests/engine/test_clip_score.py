@@ -46,6 +46,18 @@ def test_each_sample_equals_a_plain_open_clip_loop(
     assert score.details["mean_cosine"] == pytest.approx(cosine.mean())
 
 
+def test_shards_do_not_change_a_bit(photographs: list[Pixels], clip_weights: Weights) -> None:
+    protocol = pinned(named(), clip_weights)
+    subjects = [subject(encoded(each), caption=f"Number {index}") for index, each in enumerate(photographs[:6])]
+    pieces = [subjects, subjects[:1], subjects[1:3], subjects[3:]]
+    whole, *shards = [
+        compute_block(piece, metrics=["clip_score"], protocol=protocol, weights=clip_weights) for piece in pieces
+    ]
+    (one,) = merge_scores([whole], metrics=["clip_score"], protocol=protocol)
+    (many,) = merge_scores(shards, metrics=["clip_score"], protocol=protocol)
+    assert (many.value, many.low, many.high) == (one.value, one.low, one.high)
+
+
 def test_captions_longer_than_clip_reads_are_counted_and_told(photographs: list[Pixels], clip_weights: Weights) -> None:
     protocol = pinned(named(), clip_weights)
     # The tokenizer adds a start and an end: 75 words fill the 77 places, 76 do not fit.

@@ -81,7 +81,8 @@ def features(n: int, dimensions: int, seed: int) -> Rows:
     """Correlated, skewed, non-negative rows, as pooled activations are."""
     draws = np.random.default_rng(seed)
     mixing = draws.normal(size=(dimensions, dimensions)) / np.sqrt(dimensions)
-    return np.abs(draws.normal(size=(n, dimensions)) @ mixing + 0.3 * seed).astype(np.float32)
+    rows: Rows = np.abs(draws.normal(size=(n, dimensions)) @ mixing + 0.3 * seed).astype(np.float32)
+    return rows
 
 
 def by_matrix_root(first: Rows, second: Rows) -> float:

@@ -1,6 +1,7 @@
 """LPIPS against the `lpips` package: the same trunks, heads, files and figures."""
 
 import warnings as python_warnings
+from typing import Any
 
 import lpips
 import numpy as np
@@ -18,11 +19,11 @@ from metrics.engine.weights import Weights
 from tests.engine.conftest import Pixels, degraded, encoded, subject
 
 
-def their_lpips(net: str, tensors: Tensors) -> nn.Module:
+def their_lpips(net: str, tensors: Tensors) -> Any:
     """The package's own module and heads, with our trunk in the place of the download."""
     with python_warnings.catch_warnings():
         python_warnings.simplefilter("ignore")  # torchvision tells it that `pretrained` has a new name
-        theirs: nn.Module = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
+        theirs = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     convolutions = [module for module in theirs.net.modules() if isinstance(module, nn.Conv2d)]
     for index, convolution in enumerate(convolutions):
         convolution.weight.data = torch.from_numpy(np.array(tensors[f"conv_{index}.weight"]))

@@ -1,0 +1,61 @@
+"""docs/metrics.md: its commands run as written, and it names all there is."""
+
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from metrics.engine.__main__ import app
+from metrics.engine.catalogue import WEIGHTS
+from metrics.engine.protocol import FID_RESIZES
+from metrics.engine.registry import METRICS
+from metrics.engine.weights import Weights
+from tests.engine.conftest import REPOSITORY, Folders
+
+PAGE = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def home(folders: Folders, weights: Weights, clip_weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the page's reader has it, with four samples and every network."""
+    home = tmp_path_factory.mktemp("reader")
+    for name in ("samples", "reference", "weights"):
+        (home / name).mkdir()
+    for index in range(4):
+        shutil.copy(folders.reference / f"{index:02}.png", home / "reference")
+        shutil.copy(next(folders.samples.glob(f"{index:02}.*")), home / "samples")
+    lines = [f"{each.name},A photograph" for each in sorted((home / "samples").iterdir())]
+    (home / "captions.csv").write_text("\n".join(["file,caption", *lines]), encoding="utf-8")
+    for folder in (weights, clip_weights):
+        for state in folder.states():
+            if state.present:
+                (home / "weights" / state.path.name).symlink_to(state.path)
+    return home
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_page_runs(command: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setitem(os.environ, "EVALHUB_WEIGHTS", str(home / "weights"))
+    program, *arguments = shlex.split(command.removeprefix("python -m "))
+    assert program == "metrics.engine"
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_page_names_every_metric_protocol_and_network() -> None:
+    for spec in METRICS.values():
+        (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{spec.name}` |")]
+        assert spec.title in row
+        assert f"| {spec.direction} |" in row
+        assert f"{spec.minimum_n:,} samples" in row
+    for protocol in FID_RESIZES:
+        assert f"- `{protocol}`:" in PAGE
+    for name in WEIGHTS:
+        assert f"| `{name}` |" in PAGE
