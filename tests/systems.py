@@ -40,7 +40,7 @@ class System:
     def manage(self, *arguments: str) -> str:
         """Run a `manage.py` command beside it and return what it printed."""
         command = [sys.executable, str(SOURCE / "manage.py"), *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, f"manage.py {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
