@@ -5,9 +5,9 @@ import json
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -144,28 +144,23 @@ class Command(BaseCommand):
         )
         missing = set(submission.entries.outstanding().values_list("sha256", flat=True))
         wanted = [(file.sha256, outputs[file.prompt]) for file in files if file.sha256 in missing]
-        arrived = _at_once(lambda file: _send(submission, *file), wanted)
-        for number, _ in enumerate(arrived, len(files) - len(wanted) + 1):
-            self.progress(method.title, number, len(files))
+        done = count(len(files) - len(wanted) + 1)
+
+        def send(share: list[tuple[str, bytes]]) -> None:
+            for digest, content in share:
+                services.receive_file(submission=submission, sha256=digest, stream=io.BytesIO(content))
+                self.progress(method.title, next(done), len(files))
+            connection.close()  # each thread has one of its own
+
+        # Each file is decoded in a process of its own; two at a time keep a small machine busy.
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(send, (wanted[0::2], wanted[1::2])))
         services.complete_submission(submission=submission)
 
     def progress(self, what: str, done: int, of: int) -> None:
         if done % 16 == 0 or done == of:
             self.stdout.write(f"{what}: {done} of {of}")
             self.stdout.flush()
-
-
-def _send(submission: Submission, digest: str, content: bytes) -> None:
-    try:
-        services.receive_file(submission=submission, sha256=digest, stream=io.BytesIO(content))
-    finally:
-        connection.close()  # each thread has one of its own
-
-
-def _at_once(do: Callable[[tuple[str, bytes]], None], files: Iterable[tuple[str, bytes]]) -> Iterator[None]:
-    # Each file is decoded in a process of its own; two at a time keep a small machine busy.
-    with ThreadPoolExecutor(2) as pool:
-        yield from pool.map(do, files)
 
 
 def _write_private(file: Path, text: str) -> None:
