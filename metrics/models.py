@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Case, Q, When
+from django.db.models import Q
 from django.utils import timezone
 
 from evalhub.studies.models import Media, Sample, Study, Submission, User, one_of
@@ -167,15 +167,17 @@ class Run(models.Model):
             busy += shard.busy_seconds if shard.samples_done else 0.0
             at_work += shard.state == ShardState.LEASED
         rate = done / busy * max(1, at_work) if busy else None
-        return Progress(done, self.samples, rate, (self.samples - done) / rate if rate else None)
+        return Progress(done, self.samples, busy, rate, (self.samples - done) / rate if rate else None)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Samples done of all; samples per second and the seconds that remain at this speed, once something is known."""
+    """Samples done of all, the seconds that workers spent on them, and, once something is known, samples per second and
+    the seconds that remain at this speed."""
 
     done: int
     total: int
+    busy: float
     rate: float | None
     remaining: float | None
 
@@ -252,15 +254,6 @@ class FeatureBlock(models.Model):
         return f"{self.path} row {self.row}"
 
 
-class ScoreQuerySet(models.QuerySet["Score"]):
-    def current(self) -> "ScoreQuerySet":
-        """Each submission's newest score of each metric; one with a value goes before one without."""
-        without_value = Case(When(state=ScoreState.DONE, then=0), default=1)
-        return self.order_by("run__submission", "metric", without_value, "-created_at", "-id").distinct(
-            "run__submission", "metric"
-        )
-
-
 class Score(models.Model):
     """One metric's result for one run. Only scores of one fingerprint share a column."""
 
@@ -281,8 +274,6 @@ class Score(models.Model):
     retried_in = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="+")
     efficiency = models.JSONField(default=dict, help_text="Seconds by stage, images per second, peak memory, device.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    objects = ScoreQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

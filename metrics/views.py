@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,10 +16,11 @@ from evalhub.studies.models import Submission
 from metrics import services
 from metrics.access import get_run, runs_of
 from metrics.engine.registry import METRICS
-from metrics.models import Run
+from metrics.models import Run, Shard, ShardState
 
 # A submission rarely has more runs; the newest say what counts.
 RUNS_SHOWN = 20
+PARTS_SHOWN = 200
 
 
 @login_required
@@ -54,19 +56,32 @@ def _change(request: HttpRequest, run_id: UUID, verb: Any) -> HttpResponse:
 
 def _run_page(request: HttpRequest, actor: Actor, found: Run, refusal: Refusal | None = None) -> HttpResponse:
     study = found.submission.checkpoint.study
+    progress = found.progress()
+    price = settings.DEVICE_HOUR_PRICE
     context = {
         "study": study,
         "role": role_in(actor, study),
         "active": "submissions",
         "run": found,
         "checkpoint": found.submission.checkpoint,
-        "progress": found.progress(),
+        "progress": progress,
+        "cost": progress.busy / 3600 * price if price is not None else None,
+        "parts": _parts_to_show(found),
         "may_submit": has_right(actor, study, "submit"),
         "refusal": refusal,
     }
     # htmx asks with this header: its answer is put in place of the changing part.
     template = "metrics/run_body.html" if request.headers.get("HX-Request") else "metrics/run.html"
     return render(request, template, context, status=refusal.status if refusal else 200)
+
+
+def _parts_to_show(found: Run) -> list[Shard]:
+    """In order; of very many, those that say most: failed and running ones, then those that needed several attempts."""
+    telling = sorted(
+        found.shards.all(),
+        key=lambda shard: (shard.state not in (ShardState.FAILED, ShardState.LEASED), -shard.attempts, shard.index),
+    )
+    return sorted(telling[:PARTS_SHOWN], key=lambda shard: shard.index)
 
 
 @login_required

@@ -34,14 +34,6 @@ def worker(name: str = "tested", queues: str = "default,gpu", **environment: str
 
 
 @contextmanager
-def beat(**environment: str) -> Iterator[Child]:
-    """The process that rings for the sweeps."""
-    command = [*CELERY, "beat", "--scheduler", "celery.beat.Scheduler", "--pidfile=", "-l", "INFO"]
-    with _running("beat", command, environment) as child:
-        yield child
-
-
-@contextmanager
 def _running(name: str, command: list[str], environment: dict[str, str]) -> Iterator[Child]:
     database = settings.DATABASES["default"]["NAME"]  # the test database
     url = os.environ["DATABASE_URL"].replace("/evalhub?", f"/{database}?")

@@ -15,7 +15,7 @@ from django.core.files.storage import default_storage
 
 from evalhub.studies.models import Media, Sample
 from metrics import services
-from metrics.engine.blocks import Block, Lookup, Row
+from metrics.engine.blocks import Block, Row
 from metrics.engine.catalogue import get_weights_spec
 from metrics.engine.errors import EngineError, MissingWeights
 from metrics.engine.protocol import Protocol
@@ -29,6 +29,14 @@ log = logging.getLogger(__name__)
 # After a registry did not answer, seconds until it is asked again.
 PULL_PAUSE = 300.0
 _unanswered: dict[str, tuple[float, str]] = {}
+
+
+def sentence_of(error: Exception) -> str:
+    """What a member reads of an error that nobody foresaw; paths of this machine stay in the log."""
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        return f"Storage did not give or take a file ({reason}); its worker's log names it."
+    return f"Its worker met an unexpected {type(error).__name__} ({error}); the worker's log has more."
 
 
 def device() -> str:
@@ -157,6 +165,3 @@ def load_block(path: str) -> Block:
 def keep(path: str, data: bytes) -> str:
     """Store a file that is never changed; where it lies."""
     return default_storage.save(path, ContentFile(data))
-
-
-__all__ = ["Cache", "Lookup", "device", "keep", "load_block", "obstacle_of", "subject_of_media", "subjects_of"]

@@ -23,7 +23,7 @@ from metrics.engine.weights import Weights
 from metrics.models import ReferenceStatistics, Run
 from metrics.services import Result
 from metrics.tasks.lease import Lease
-from metrics.tasks.material import Cache, device, keep, load_block, obstacle_of, subject_of_media
+from metrics.tasks.material import Cache, device, keep, load_block, obstacle_of, sentence_of, subject_of_media
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def merge(run: Run, lease: Lease) -> None:
         raise
     except Exception as error:
         log.exception("Merging %s failed.", run)
-        fail(error=f"{type(error).__name__}: {error}")
+        fail(error=sentence_of(error))
 
 
 def _merge(run: Run, lease: Lease) -> None:

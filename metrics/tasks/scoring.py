@@ -13,7 +13,7 @@ from metrics.engine.protocol import Protocol
 from metrics.engine.weights import Weights
 from metrics.models import Shard
 from metrics.tasks.lease import Lease
-from metrics.tasks.material import Cache, device, keep, obstacle_of, subjects_of
+from metrics.tasks.material import Cache, device, keep, obstacle_of, sentence_of, subjects_of
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def score(shard: Shard, lease: Lease) -> None:
         raise
     except Exception as error:
         log.exception("%s failed.", shard)
-        fail(error=f"{type(error).__name__}: {error}")
+        fail(error=sentence_of(error))
 
 
 def _compute(shard: Shard, lease: Lease) -> None:

@@ -12,7 +12,7 @@ from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Modality, Study, Submission, SubmissionState, User
 from metrics import services
 from metrics.engine.protocol import Protocol, named
-from metrics.models import Run, RunState, Score, ScoreState, Shard, ShardState
+from metrics.models import Run, RunState, ScoreState, Shard, ShardState
 from tests.metrics.material import claimed, grey, make_study, store, submit
 
 pytestmark = pytest.mark.django_db
@@ -222,18 +222,6 @@ def test_a_retry_of_a_merge_merges_again(grey_submission: MakeSubmission) -> Non
 
     assert run.state == RunState.MERGING
     assert services.claim_merge(run_id=run.pk) is not None
-
-
-def test_the_current_score_is_the_newest_with_a_value(grey_submission: MakeSubmission, researcher: User) -> None:
-    submission = grey_submission()
-    runs = [services.start_run(submission=submission, metrics=["fid"], actor=researcher) for _ in range(3)]
-    old = Score.objects.create(run=runs[0], metric="fid", value=3.0)
-    new = Score.objects.create(run=runs[1], metric="fid", value=2.0)
-    Score.objects.create(run=runs[2], metric="fid", state=ScoreState.FAILED, note="No.")
-
-    assert list(Score.objects.current()) == [new]
-    new.delete()
-    assert list(Score.objects.current()) == [old]
 
 
 def test_samples_with_several_seeds_stay_beside_each_other(settings: Settings) -> None:
