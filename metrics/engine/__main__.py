@@ -7,9 +7,8 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -19,23 +18,16 @@ from rich.table import Table
 from metrics.engine.blocks import Efficiency, rows_of
 from metrics.engine.catalogue import PackageSource, get_weights_spec
 from metrics.engine.errors import BadInput, EngineError
-from metrics.engine.protocol import named
+from metrics.engine.protocol import FID_RESIZES, Protocol, named
 from metrics.engine.registry import METRICS, Need, get_metric
+from metrics.engine.scores import ScoreResult, merge_scores
 from metrics.engine.subjects import Subject, pictures_in, samples_for, subjects_of
 from metrics.engine.weights import Weights, default_folder
-
-if TYPE_CHECKING:
-    from metrics.engine.scores import ScoreResult
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scores folders of images.")
 weights_app = typer.Typer(no_args_is_help=True, help="Keeps the folder of model weights.")
 app.add_typer(weights_app, name="weights")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-class ProtocolName(StrEnum):
-    CLEAN = "clean"
-    TF1 = "tf1"
 
 
 WeightsOption = Annotated[
@@ -49,7 +41,7 @@ def score(
     metrics: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(METRICS)}.")] = "fid",
     reference: Annotated[Path | None, typer.Option(help="Folder of real pictures; paired by name for LPIPS.")] = None,
     captions: Annotated[Path | None, typer.Option(help="CSV with the columns file and caption.")] = None,
-    protocol: Annotated[ProtocolName, typer.Option(help="How FID and KID resize.")] = ProtocolName.CLEAN,
+    protocol: Annotated[str, typer.Option(help=f"How FID and KID resize: {' or '.join(FID_RESIZES)}.")] = "clean",
     weights: WeightsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in one forward pass.")] = None,
@@ -58,12 +50,26 @@ def score(
 ) -> None:
     """Scores a folder of samples: one decode of each picture feeds every metric."""
     with _sentences():
-        names = _metric_names(metrics)
-        result = _score(names, samples, reference, captions, protocol.value, weights, device, batch_size, per_sample)
+        names, settings = _metric_names(metrics), named(protocol)
+        subjects = samples_for(names, samples, reference, captions)
+        real = _reference_set(names, samples, len(subjects), reference)
+        if per_sample and not any(get_metric(name).per_sample for name in names):
+            raise BadInput(
+                "None of these metrics has per-sample scores; leave --per-sample out, or add lpips or clip_score."
+            )
+        folder = Weights(weights or default_folder())
+        _fetch_missing(folder, names)
+        results, took = _compute(names, subjects, real, settings, folder, device, batch_size)
+        if per_sample:
+            _write_per_sample(per_sample, subjects, results)
+        for result in results:
+            for warning in result.warnings:
+                errors.print(f"Note: {warning}", style="yellow", markup=False)
         if as_json:
-            print(json.dumps(result, indent=2, ensure_ascii=False))
+            facts = {"scores": [_score_facts(result) for result in results], "efficiency": _efficiency_facts(took)}
+            print(json.dumps(facts, indent=2, ensure_ascii=False))
         else:
-            _print_table(result)
+            _print_table(results)
 
 
 def _metric_names(text: str) -> list[str]:
@@ -73,27 +79,32 @@ def _metric_names(text: str) -> list[str]:
     return [get_metric(name).name for name in names]
 
 
-def _score(
+def _reference_set(names: Sequence[str], samples: Path, count: int, reference: Path | None) -> list[Subject]:
+    """The reference pictures that FID and KID compare with; none for other metrics."""
+    metric = next((name for name in names if Need.REFERENCE_SET in get_metric(name).needs), None)
+    if metric is None or reference is None:
+        return []
+    real = subjects_of(pictures_in(reference))
+    for folder, held in ((samples, count), (reference, len(real))):
+        if held < 2:
+            raise BadInput(f"{folder} holds {held} picture, and {get_metric(metric).title} needs at least 2; add more.")
+    return real
+
+
+def _compute(
     names: Sequence[str],
-    samples: Path,
-    reference: Path | None,
-    captions: Path | None,
-    protocol_name: str,
-    weights_folder: Path | None,
+    subjects: Sequence[Subject],
+    real: Sequence[Subject],
+    protocol: Protocol,
+    weights: Weights,
     device: str,
     batch_size: int | None,
-    per_sample: Path | None,
-) -> dict[str, Any]:
-    subjects = samples_for(names, samples, reference, captions)
-    weights = Weights(weights_folder or default_folder())
-    _fetch_missing(weights, names)
+) -> tuple[list[ScoreResult], Efficiency]:
     # Torch takes seconds to import: bad input is told before that.
     from metrics.engine.extractors import checked_device, pinned
     from metrics.engine.onepass import compute_block, compute_reference
-    from metrics.engine.scores import merge_scores
 
-    place = checked_device(device)
-    protocol = pinned(named(protocol_name), weights)
+    place, protocol = checked_device(device), pinned(protocol, weights)
     with _progress("Samples", len(subjects)) as advance:
         block = compute_block(
             subjects,
@@ -105,8 +116,7 @@ def _score(
             on_progress=advance,
         )
     against = None
-    if reference and any(Need.REFERENCE_SET in get_metric(name).needs for name in names):
-        real = subjects_of(pictures_in(reference))
+    if real:
         with _progress("Reference", len(real)) as advance:
             against = compute_reference(
                 real,
@@ -117,13 +127,7 @@ def _score(
                 on_progress=advance,
                 cached=rows_of([block]),
             )
-    results = merge_scores([block], metrics=names, protocol=protocol, reference=against)
-    if per_sample:
-        _write_per_sample(per_sample, subjects, results)
-    for result in results:
-        for warning in result.warnings:
-            errors.print(f"[yellow]Note:[/yellow] {warning}")
-    return {"scores": [_score_facts(result) for result in results], "efficiency": _efficiency_facts(block.efficiency)}
+    return merge_scores([block], metrics=names, protocol=protocol, reference=against), block.efficiency
 
 
 def _fetch_missing(weights: Weights, metrics: Sequence[str]) -> None:
@@ -171,7 +175,7 @@ def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield advance
 
 
-def _score_facts(result: "ScoreResult") -> dict[str, Any]:
+def _score_facts(result: ScoreResult) -> dict[str, Any]:
     spec = get_metric(result.metric)
     return {
         "metric": result.metric,
@@ -206,16 +210,12 @@ def _efficiency_facts(block: Efficiency) -> dict[str, Any]:
     }
 
 
-def _write_per_sample(target: Path, subjects: Sequence[Subject], results: "Sequence[ScoreResult]") -> None:
+def _write_per_sample(target: Path, subjects: Sequence[Subject], results: Sequence[ScoreResult]) -> None:
     columns: dict[str, Any] = {}
     for result in results:
         if result.per_sample is not None:
             columns[result.metric] = result.per_sample
             columns |= {f"{result.metric}_{name}": values for name, values in result.per_sample_details.items()}
-    if not columns:
-        raise BadInput(
-            "None of these metrics has per-sample scores; leave --per-sample out, or add lpips or clip_score."
-        )
     try:
         with target.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -226,13 +226,13 @@ def _write_per_sample(target: Path, subjects: Sequence[Subject], results: "Seque
         raise BadInput(f"{target} cannot be written ({fault.strerror}); choose another path.") from None
 
 
-def _print_table(result: dict[str, Any]) -> None:
+def _print_table(results: Sequence[ScoreResult]) -> None:
     table = Table("Metric", "Value", "95 % interval", "n", "Protocol", "Fingerprint")
-    for each in result["scores"]:
-        interval = "–" if each["low"] is None else f"{each['low']:.4f} to {each['high']:.4f}"
-        sign = "↑" if each["direction"] == "higher" else "↓"
-        row = (f"{each['title']} {sign}", f"{each['value']:.4f}", interval, f"{each['n']:,}", each["protocol"])
-        table.add_row(*row, each["fingerprint"][:12])
+    for each in results:
+        spec = get_metric(each.metric)
+        interval = "–" if each.low is None or each.high is None else f"{each.low:.4f} to {each.high:.4f}"
+        title = f"{spec.title} {'↑' if spec.higher_is_better else '↓'}"
+        table.add_row(title, f"{each.value:.4f}", interval, f"{each.n:,}", each.protocol["name"], each.fingerprint[:12])
     Console().print(table)
 
 

@@ -6,6 +6,7 @@ colour. CMYK becomes RGB by Pillow's plain conversion. ICC profiles are ignored,
 these metrics does. An animation, a floating-point picture, more than 2^26 pixels or a side over 16,384 is refused.
 """
 
+import struct
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +21,9 @@ MAX_SIDE = 16_384
 MAX_PIXELS = 2**26
 BACKGROUND = (255, 255, 255)
 POLICY_VERSION = 1
+
+# What Pillow's decoders report damage as.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError, LookupError, TypeError, struct.error)
 
 
 def decode_policy() -> dict[str, Any]:
@@ -46,8 +50,7 @@ def decode_image(file: BinaryIO, *, name: str) -> NDArray[np.uint8]:
     except UnidentifiedImageError:
         kinds = ", ".join(FORMATS)
         raise UnreadableImage(f"{name} is not a picture in a known format ({kinds}); send one of those.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError) as fault:
-        # Pillow's decoders report damage under all of these.
+    except _DAMAGE as fault:
         raise UnreadableImage(f"{name} is damaged or incomplete ({fault}); send the file again.") from None
 
 

@@ -11,9 +11,9 @@ import os
 import resource
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -214,15 +214,19 @@ class _Pass:
 
     def _feed(self, subjects: Sequence[Subject], filling: dict[str, _Column]) -> None:
         wanted = [[column for column in filling.values() if column.wants(index)] for index in range(len(subjects))]
-        for index, pictures in self._decoded(subjects, wanted):
-            if self.should_stop():
-                raise Stopped("The pass was asked to stop, so its results were dropped; start it again to have them.")
-            for column in wanted[index]:
-                with self._timed("prepare"):
-                    prepared = self._prepare(column.extractor, subjects[index], pictures)
-                with self._timed("forward"):
-                    column.take(index, prepared)
-            self.on_progress(index)
+        # Closed at once on an error, so that no decoding goes on behind it.
+        with closing(self._decoded(subjects, wanted)) as arriving:
+            for index, pictures in arriving:
+                if self.should_stop():
+                    raise Stopped(
+                        "The pass was asked to stop, so its results were dropped; start it again to have them."
+                    )
+                for column in wanted[index]:
+                    with self._timed("prepare"):
+                        prepared = self._prepare(column.extractor, subjects[index], pictures)
+                    with self._timed("forward"):
+                        column.take(index, prepared)
+                self.on_progress(index)
 
     def _prepare(self, extractor: Extractor, subject: Subject, pictures: list[Tensor]) -> Tensor:
         if extractor.source == "caption":
@@ -231,7 +235,9 @@ class _Pass:
             return extractor.prepare(*pictures, subject.title)
         return extractor.prepare(pictures[0])
 
-    def _decoded(self, subjects: Sequence[Subject], wanted: list[list[_Column]]) -> Iterator[tuple[int, list[Tensor]]]:
+    def _decoded(
+        self, subjects: Sequence[Subject], wanted: list[list[_Column]]
+    ) -> Generator[tuple[int, list[Tensor]], None, None]:
         """Each subject in order with its pictures on the device, decoded a few subjects ahead by threads."""
         ahead: deque[tuple[int, list[Future[tuple[Pixels, float]]]]] = deque()
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:

@@ -23,7 +23,7 @@ class Subject:
 
     Attributes:
         key: SHA-256 of its bytes; rows are found again under it.
-        open: gives its bytes, as often as asked.
+        open: gives its bytes, as often as asked, and is called from decoding threads.
         caption, reference_key, reference_open: what CLIPScore and the paired metrics need beside it.
         name: what to call it in an error; the key where empty.
     """

@@ -129,6 +129,12 @@ def test_bad_input_is_one_sentence_that_names_the_file(folders: Folders, weights
         f"{folders.samples}/07.png has no reference of the same name in {other}; "
         "LPIPS (AlexNet) needs one for each sample."
     )
+    assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--per-sample", tmp_path / "p.csv") == (
+        "None of these metrics has per-sample scores; leave --per-sample out, or add lpips or clip_score."
+    )
+    assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--device", "abacus") == (
+        "There is no device “abacus” on this machine; choose cpu, or cuda where there is a GPU."
+    )
     (tmp_path / "captions.csv").write_text("name,text\n00.jpg,A canyon\n")
     captioned = ("--metrics", "clip_score", "--captions", tmp_path / "captions.csv")
     assert refusal(*captioned, "--samples", folders.samples) == (
@@ -153,7 +159,7 @@ def test_bad_pictures_and_sizes_are_one_sentence_too(folders: Folders, weights: 
     shutil.copy(folders.samples / "00.jpg", samples)
     (samples / "01.png").unlink()
     alone = ("--samples", samples, "--reference", samples, "--weights", weights.folder)
-    assert refusal("--metrics", "fid", *alone) == "A reference set needs at least 2 pictures, and 1 came; add more."
+    assert refusal("--metrics", "fid", *alone) == f"{samples} holds 1 picture, and FID needs at least 2; add more."
 
 
 def test_the_weights_folder_from_the_command_line(weights: Weights, tmp_path: Path) -> None:

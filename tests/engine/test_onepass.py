@@ -1,5 +1,6 @@
 """The pass: one decode feeds every extractor, shards change no bit, what is known is not computed again."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -183,6 +184,7 @@ def test_progress_counts_to_the_end_and_a_stop_is_heeded(subjects: Sequence[Subj
             should_stop=lambda: len(heard) >= 2,
         )
     assert len(heard) == 2
+    assert not [each for each in threading.enumerate() if each.name.startswith("decode")]
 
 
 def test_an_unreadable_file_ends_the_pass_with_its_name(subjects: Sequence[Subject], weights: Weights) -> None:
