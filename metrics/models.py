@@ -166,8 +166,12 @@ class Run(models.Model):
             done += shard.samples_done
             busy += shard.busy_seconds if shard.samples_done else 0.0
             at_work += shard.state == ShardState.LEASED
-        rate = done / busy * max(1, at_work) if busy else None
+        # The first samples wait for models to load and say little about the rest.
+        rate = done / busy * max(1, at_work) if busy and done >= FIRST_SAMPLES else None
         return Progress(done, self.samples, busy, rate, (self.samples - done) / rate if rate else None)
+
+
+FIRST_SAMPLES = 8
 
 
 @dataclass(frozen=True)

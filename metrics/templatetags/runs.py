@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from metrics.engine.registry import METRICS
 
@@ -32,6 +34,17 @@ def duration(seconds: float) -> str:
 @register.filter
 def metric_title(name: str) -> str:
     return METRICS[name].title if name in METRICS else name
+
+
+@register.filter
+def sentence(text: str) -> SafeString:
+    """A sentence whose commands stand between backticks."""
+    pieces = text.split("`")
+    return format_html_join("", "{}", ((_code(piece) if odd % 2 else piece,) for odd, piece in enumerate(pieces)))
+
+
+def _code(command: str) -> SafeString:
+    return format_html("<code>{}</code>", command)
 
 
 @register.filter

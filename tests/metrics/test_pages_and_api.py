@@ -1,16 +1,18 @@
 """The page of a run, a submission's runs, and the same for programs: what they show and to whom."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from evalhub.studies.models import Membership, Role, Study, Submission, User
 from evalhub.studies.services import create_token
-from metrics import services
+from metrics import services, views
 from metrics.models import Run, RunState, ScoreState
 from tests.metrics.material import claimed
 
@@ -82,7 +84,7 @@ def test_a_run_under_way_shows_its_parts_and_asks_for_itself_again(run: Run, sig
     for shown in ("gpu@host process 7", "fetching weights x 10 %", "The disk was full.", "1 of 4 samples"):
         assert shown in page
     assert f'hx-get="{reverse("run", args=[run.pk])}" hx-trigger="every 2s"' in page
-    assert "weights import clip-vit-b-32 FILE" in page
+    assert "<code>python manage.py weights import clip-vit-b-32 FILE</code>" in page
 
 
 def test_a_finished_run_shows_its_scores_and_asks_no_more(run: Run, signed_in: SignedIn) -> None:
@@ -93,6 +95,26 @@ def test_a_finished_run_shows_its_scores_and_asks_no_more(run: Run, signed_in: S
         assert shown in page
     assert "The outputs were unreadable." in page
     assert "hx-trigger" not in page
+
+
+def test_of_very_many_parts_the_telling_ones_are_shown(
+    run: Run, signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "PARTS_SHOWN", 1)
+    _, second = run.shards.all()
+    claimed(second, "gpu@host process 7")
+    page = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk])).content.decode()
+    assert "gpu@host process 7" in page
+    assert "These 1 are the failed and running ones" in page
+
+
+def test_worker_time_has_a_price_where_the_operator_says_it(run: Run, signed_in: SignedIn, settings: Settings) -> None:
+    settings.DEVICE_HOUR_PRICE = 2.5
+    finish(run)
+    hour_ago = timezone.now() - timedelta(hours=1)
+    run.shards.update(started_at=hour_ago, finished_at=hour_ago + timedelta(minutes=30))
+    page = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk])).content.decode()
+    assert "60 min 00 s, about $2.50" in page
 
 
 def test_htmx_gets_the_changing_part_alone(run: Run, signed_in: SignedIn) -> None:

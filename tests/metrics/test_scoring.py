@@ -138,7 +138,7 @@ def test_a_file_that_is_gone_uses_up_the_attempts(
     run = score(services.start_run(submission=submission, metrics=["lpips"], actor=researcher))
 
     assert run.state == RunState.FAILED
-    assert run.error.startswith("Part 1 failed after 3 attempts. Storage did not give or take a file (No such file or directory); ")
+    assert run.error.startswith("Part 1 failed after 3 attempts. Storage did not give or take a file (No such file")
 
 
 def test_a_cancelled_run_frees_its_worker(submission: Submission, researcher: User, scoring_worker: Child) -> None:
