@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from evalhub.celery import enqueue
@@ -231,10 +231,15 @@ def _take_known(submission: Submission) -> None:
     study = submission.checkpoint.study
     hashes = submission.entries.outstanding().values("sha256")
     known = {media.sha256: media for media in Media.objects.filter(study=study, sha256__in=hashes)}
-    changed = [entry for entry in awaited if entry.sha256 in known]
-    for entry in changed:
+    here = [entry for entry in awaited if entry.sha256 in known]
+    for entry in here:
         _judge(entry, known[entry.sha256])
-    ManifestEntry.objects.bulk_update(changed, ["state", "problem", "media"], batch_size=BATCH)
+    # One statement for those that will do, which may be all of many thousands; the others get a sentence each.
+    received = [entry.pk for entry in here if entry.state == EntryState.RECEIVED]
+    media = Media.objects.filter(study=study, sha256=OuterRef("sha256")).values("pk")
+    ManifestEntry.objects.filter(pk__in=received).update(state=EntryState.RECEIVED, problem="", media=Subquery(media))
+    bad = [entry for entry in here if entry.state == EntryState.BAD]
+    ManifestEntry.objects.bulk_update(bad, ["state", "problem", "media"], batch_size=BATCH)
 
 
 def _judge(entry: ManifestEntry, media: Media) -> None:
