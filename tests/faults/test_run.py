@@ -109,7 +109,7 @@ def test_a_home_in_use_is_refused_and_its_owner_named(live: System, tmp_path: Pa
     said = second.printed()
     assert said.count("\n") == 1
     assert f"is in use by another running EvalHub (process {live.process.pid}, {live.url})" in said
-    assert is_ready(live)
+    until(lambda: is_ready(live), "/readyz does not answer")
 
 
 def test_an_outside_database_that_does_not_answer_is_named(folder: Path) -> None:
@@ -138,15 +138,15 @@ def test_make_without_a_python_says_what_it_needs(folder: Path) -> None:
 def test_two_instances_run_side_by_side(live: System) -> None:
     live.manage("shell", "-c", "from django.core.cache import cache; cache.set('whose', 'the first')")
     with running() as second:
-        assert is_ready(live)
-        assert is_ready(second)
+        until(lambda: is_ready(live), "/readyz does not answer")
+        until(lambda: is_ready(second), "/readyz does not answer")
         databases = "from django.db import connection as c; k = c.cursor(); k.execute('SHOW data_directory'); "
         assert str(live.home) in live.manage("shell", "-c", databases + "print(k.fetchone()[0])")
         assert str(second.home) in second.manage("shell", "-c", databases + "print(k.fetchone()[0])")
         asked = "from django.core.cache import cache; print(cache.get('whose'))"
         assert "the first" in live.manage("shell", "-c", asked)
         assert "None" in second.manage("shell", "-c", asked)
-    assert is_ready(live)
+    until(lambda: is_ready(live), "/readyz does not answer")
 
 
 def test_every_child_comes_back_after_kill_9(live: System) -> None:
