@@ -6,14 +6,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.conf import settings
 
 from evalhub.celery import app
 from evalhub.supervisor import Child
+from metrics.engine.weights import Weights
 from tests.systems import SOURCE
 
+WEIGHTS = ("inception-2015-12-05", "lpips-alexnet")
 CELERY = [sys.executable, "-m", "celery", "--app", "evalhub.celery", "--workdir", str(SOURCE)]
+
+
+def real_weights(folder: Path) -> Path:
+    """A new weights folder with what FID and LPIPS need, fetched once per checkout; no CLIP is in it."""
+    fetched = Weights(os.environ.get("EVALHUB_TEST_WEIGHTS") or SOURCE / "var" / "weights")
+    folder.mkdir()
+    for name in WEIGHTS:
+        (folder / f"{name}.safetensors").symlink_to(fetched.pull(name).resolve())
+    return folder
 
 
 @contextmanager

@@ -18,8 +18,8 @@ import psycopg2
 import pytest
 import redis
 
-from metrics.engine.weights import Weights
 from tests.systems import SOURCE, System, running
+from tests.workers import real_weights
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -109,10 +109,8 @@ def parent_of(process: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def watched(request: pytest.FixtureRequest) -> Iterator[Watched]:
-    weights = request.config.cache.mkdir("weights")
-    for name in ("inception-2015-12-05", "lpips-alexnet"):
-        Weights(weights).pull(name)
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    weights = real_weights(tmp_path_factory.mktemp("site") / "weights")
     with running(EVALHUB_WEIGHTS=str(weights), **SETTINGS) as system:
         lines = (system.home / "environment").read_text().splitlines()
         yield Watched(system, dict(shlex.split(line)[0].split("=", 1) for line in lines))

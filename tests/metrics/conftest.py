@@ -9,10 +9,9 @@ import redis
 
 from evalhub.studies.models import Membership, Role, Study, Submission, User
 from evalhub.supervisor import Child
-from metrics.engine.weights import Weights
 from metrics.models import Run
 from tests.metrics.material import grey, make_study, submit
-from tests.workers import wait_for, worker
+from tests.workers import real_weights, wait_for, worker
 
 
 @pytest.fixture
@@ -51,12 +50,9 @@ def doorbell() -> Iterator["redis.Redis"]:
 
 
 @pytest.fixture(scope="session")
-def weights_folder(request: pytest.FixtureRequest) -> Path:
-    """The real weights of FID and LPIPS, fetched once per checkout and kept beside pytest's own cache."""
-    folder = request.config.cache.mkdir("weights")
-    for name in ("inception-2015-12-05", "lpips-alexnet"):
-        Weights(folder).pull(name)
-    return folder
+def weights_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real weights of FID and LPIPS, and nothing else."""
+    return real_weights(tmp_path_factory.mktemp("site") / "weights")
 
 
 @pytest.fixture(scope="module")
