@@ -10,11 +10,8 @@ from raters.models import Comparison, PresentationCopy, Rater
 
 def own_comparison(rater: Rater, token: str) -> Comparison:
     """The rater's own comparison with that token; Http404 for any other and when it has expired."""
-    comparison = (
-        Comparison.objects.select_related("study")
-        .filter(rater=rater, token=token, expires_at__gt=timezone.now())
-        .first()
-    )
+    comparisons = Comparison.objects.select_related("study", "rater")
+    comparison = comparisons.filter(rater=rater, token=token, expires_at__gt=timezone.now()).first()
     if comparison is None:
         raise Http404
     return comparison

@@ -15,7 +15,7 @@ from django.utils.crypto import salted_hmac
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.middleware import HtmxDetails
 
-from evalhub.problems import Refusal
+from evalhub.problems import Conflict, Refusal
 from evalhub.studies.access import Actor, get_study
 from evalhub.studies.models import User
 from raters import access, services
@@ -151,11 +151,14 @@ def _onwards(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
 
 def _desk(request: HttpRequest, enrolment: Enrolment, refusal: Refusal | None = None) -> HttpResponse:
     """The page of the rater's state or, for htmx, the part of it that changes from pair to pair."""
-    enrolment.refresh_from_db()
-    study = enrolment.study
     status = refusal.status if refusal else 200
-    context: dict[str, Any] = {"study": study, "refusal": refusal.sentence if refusal else ""}
-    page = _page(enrolment, context)
+    context: dict[str, Any] = {"study": enrolment.study, "refusal": refusal.sentence if refusal else ""}
+    try:
+        page = _page(enrolment, context)
+    except Conflict:  # an owner has changed the study since this request began
+        enrolment.refresh_from_db()
+        context["study"] = enrolment.study
+        page = _page(enrolment, context)
     if page == "raters/compare.html":
         return render(request, "raters/desk.html" if _by_script(request) else page, context, status=status)
     response = render(request, page, context, status=status)

@@ -91,10 +91,15 @@ def lock(rater: Rater, study: Study) -> Enrolment:
 
 
 def lock_comparing(rater: Rater, study: Study) -> Enrolment:
-    """As `lock`; Conflict also when she has not begun, must consent again, or the study takes no votes now."""
+    """As `lock`, for a rater who may compare now; Conflict when she may not."""
     enrolment = lock(rater, study)
+    require_comparing(enrolment)
+    return enrolment
+
+
+def require_comparing(enrolment: Enrolment) -> None:
+    """Conflict when the study takes no votes now, or she has yet to begin or to consent again."""
     if not enrolment.study.takes_votes:
         raise Conflict(f"This study is {enrolment.study.get_state_display().lower()} and takes no votes now.")
     if enrolment.state not in COMPARING or needs_consent(enrolment):
         raise Conflict("Comparing begins on the study's page; open it first.")
-    return enrolment

@@ -12,7 +12,7 @@ from evalhub.studies.models import Criterion, Study
 from raters import locks
 from raters.access import own_comparison
 from raters.models import Choice, Comparison, EnrolmentState, Rater, Vote
-from raters.services.enrolling import lock, lock_comparing
+from raters.services.enrolling import lock, lock_comparing, require_comparing
 from raters.services.fitting import ask_for_refit
 
 LONGEST_LOOK = timedelta(days=1)
@@ -39,11 +39,12 @@ def cast_vote(
         Conflict when the study takes no votes now.
     """
     comparison = own_comparison(rater, token)
-    lock(rater, comparison.study)
+    enrolment = lock(rater, comparison.study)
     expected = next_revision(comparison)
     if revision < expected:
         return comparison
-    study = lock_comparing(rater, comparison.study).study
+    require_comparing(enrolment)
+    study = enrolment.study
     if revision > expected:
         raise Refusal(f"The next answer to this pair has the number {expected}, got {revision}; reload the page.")
     if without_javascript and not study.works_without_javascript:

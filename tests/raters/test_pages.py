@@ -1,15 +1,16 @@
 """The rater's pages by plain HTTP: who may open them, what each state shows, what works without a script."""
 
 import re
+from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from evalhub.studies.models import Criterion, Membership, Role, StudyState, User
+from evalhub.studies.models import Criterion, LogEntry, Membership, Role, Study, StudyState, User
 from raters import services
 from raters.models import Comparison, Enrolment, EnrolmentState, Vote
-from tests.raters.conftest import Desk
+from tests.raters.conftest import Desk, make_desk
 
 BY_SCRIPT = {"HX-Request": "true"}
 
@@ -154,7 +155,6 @@ def test_a_rater_whose_part_is_over(desk: Desk, ria: Client) -> None:
 
 
 def test_nothing_to_compare_yet(desk: Desk) -> None:
-    from tests.raters.conftest import make_desk
 
     empty = make_desk(slug="empty")
     enrolment = empty.rater("early")
@@ -295,3 +295,49 @@ def test_the_study_is_closed_under_her(desk: Desk, ria: Client) -> None:
     response = ria.post("/rate/study/ahead/", {"comparison": form["comparison"]})
     assert response.json() == {"pictures": []}
     assert services.answered_by(Enrolment.objects.get().rater, desk.study) == 0
+
+
+def test_the_study_is_paused_between_two_looks(desk: Desk, ria: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request began while the study was open; the page says how it is now."""
+    offer = services.next_comparison
+
+    def paused_meanwhile(**arguments: Any) -> Comparison | None:
+        Study.objects.update(state=StudyState.PAUSED)
+        return offer(**arguments)
+
+    monkeypatch.setattr(services, "next_comparison", paused_meanwhile)
+    assert "This study is paused" in page(ria)
+
+
+# -- the administration -------------------------------------------------------------------------------------------
+
+
+def test_an_administrator_excludes_a_rater_with_a_reason_and_lets_her_in_again(desk: Desk) -> None:
+    enrolment = desk.rater("ria")
+    admin = Client()
+    admin.force_login(User.objects.create_superuser("root"))
+    address = f"/admin/raters/enrolment/{enrolment.pk}/change/"
+    assert admin.get(address).status_code == 200
+    for reason in ("Always answers left.", ""):
+        assert admin.post(address, {"exclusion_reason": reason}).status_code == 302
+        enrolment.refresh_from_db()
+        assert enrolment.exclusion_reason == reason
+        assert (enrolment.excluded_at is not None) == bool(reason)
+    assert LogEntry.objects.filter(verb="excluded rater", actor__username="root").count() == 1
+
+
+def test_an_administrator_reads_votes_and_changes_none(desk: Desk, ria: Client) -> None:
+    form = form_of(page(ria))
+    ria.post("/rate/study/vote/", {**form, "answer.quality": "left"}, headers=BY_SCRIPT)
+    services.refit(study=desk.study)
+    admin = Client()
+    admin.force_login(User.objects.create_superuser("root"))
+    for model in ("rater", "enrolment", "comparison", "vote", "fit"):
+        assert admin.get(f"/admin/raters/{model}/").status_code == 200
+    comparison = Comparison.objects.get(token=form["comparison"])
+    html = admin.get(f"/admin/raters/comparison/{comparison.pk}/change/").content.decode()
+    for token in (comparison.token, comparison.left_token, comparison.right_token):
+        assert token not in html
+    vote = Vote.objects.get()
+    assert admin.post(f"/admin/raters/vote/{vote.pk}/change/", {"choice": "right"}).status_code == 403
+    assert admin.post(f"/admin/raters/vote/{vote.pk}/delete/", {"post": "yes"}).status_code == 403

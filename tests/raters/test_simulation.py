@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 from evalhub.studies.models import StudyState
 from raters.models import Choice, Enrolment, Fit, Rater, Vote
 from raters.simulation import Temper, judge, likeness
-from tests.raters.conftest import Desk, make_desk, noise, png, store
+from tests.raters.conftest import Desk, Picture, make_desk, noise, png, store
 
 OFFERED = [Choice.LEFT, Choice.TIE, Choice.BOTH_BAD, Choice.RIGHT]
 CALM = Temper(sensitivity=30, left_bias=0, tie_threshold=0.2, floor=0.4, lapses=0)
@@ -22,6 +22,10 @@ def soft(place: int) -> Image.Image:
     return noise(place, 99).resize((96, 64)).filter(ImageFilter.GaussianBlur(1))
 
 
+def blurred_by(radius: float) -> Picture:
+    return lambda place, _: soft(place).filter(ImageFilter.GaussianBlur(radius))
+
+
 @pytest.fixture
 def restoration(db: None) -> Desk:
     """Three contestants that come ever nearer to the references."""
@@ -30,7 +34,7 @@ def restoration(db: None) -> Desk:
         prompt.reference = store(desk.study, png(soft(place)), "png")
         prompt.save()
     for name, radius in (("Blurred", 2.0), ("Softened", 1.0), ("Faithful", 0.2)):
-        desk.contestant(name, lambda place, _, radius=radius: soft(place).filter(ImageFilter.GaussianBlur(radius)))
+        desk.contestant(name, blurred_by(radius))
     return desk
 
 
