@@ -57,7 +57,7 @@ class RunSerializer(serializers.ModelSerializer):
     submission = serializers.UUIDField(source="submission_id")
     samples_done = serializers.SerializerMethodField()
     remaining_seconds = serializers.SerializerMethodField()
-    scores = ScoreSerializer(many=True)
+    scores = ScoreSerializer(many=True, source="scores_in_order")
     shards = ShardSerializer(many=True)
     url = serializers.SerializerMethodField()
 

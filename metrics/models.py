@@ -159,6 +159,10 @@ class Run(models.Model):
     def is_finished(self) -> bool:
         return self.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
+    def scores_in_order(self) -> list["Score"]:
+        """Its scores in the order in which its metrics were named."""
+        return sorted(self.scores.all(), key=lambda score: self.metrics.index(score.metric))
+
     def progress(self) -> "Progress":
         """How far the run is, from its shards' own times: the speed of a worker while it works, times those at work."""
         done, busy, at_work = 0, 0.0, 0

@@ -24,7 +24,7 @@ def figure(value: float) -> str:
 def duration(seconds: float) -> str:
     """Seconds as people say them."""
     whole = round(seconds)
-    if whole < 100:
+    if whole < 60:
         return f"{whole} s"
     if whole < 6000:
         return f"{whole // 60} min {whole % 60:02d} s"

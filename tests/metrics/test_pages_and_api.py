@@ -239,6 +239,7 @@ def test_a_program_starts_follows_cancels_and_retries(run: Run, program: Program
 def test_a_program_reads_scores(run: Run, program: Program) -> None:
     finish(run)
     told = program(Role.VIEWER).get(f"/api/v1/runs/{run.pk}/").json()
+    assert [score["metric"] for score in told["scores"]] == ["fid", "lpips", "clip_score"]
     scores = {score["metric"]: score for score in told["scores"]}
     assert scores["fid"]["value"] == 12.3456
     assert scores["fid"]["higher_is_better"] is False
