@@ -29,13 +29,15 @@ def next_comparison(*, study: Study, rater: Rater, after: Comparison | None = No
     Raises: Conflict when the study takes no votes or she has not begun.
     """
     enrolment = lock_comparing(rater, study)
+    left_to_do = _left_to_do(enrolment)
+    if left_to_do == 0:
+        return None
     waiting = Comparison.objects.unanswered().filter(study=study, rater=rater)
-    if after is not None:
-        waiting = waiting.exclude(pk=after.pk)
-    comparison = waiting.select_related("left_copy", "right_copy", "prompt").first()
+    others = waiting if after is None else waiting.exclude(pk=after.pk)
+    comparison = others.select_related("left_copy", "right_copy", "prompt").first()
     if comparison is not None:
         return _renewed(comparison)
-    if _share_is_done(enrolment):
+    if left_to_do is not None and waiting.count() >= left_to_do:
         return None
     return _draw(study, rater)
 
@@ -65,16 +67,15 @@ def _renewed(comparison: Comparison) -> Comparison:
     return comparison
 
 
-def _share_is_done(enrolment: Enrolment) -> bool:
-    """Whether she has answered, or has before her, as many as the study asks of one rater; keeps her state in step."""
+def _left_to_do(enrolment: Enrolment) -> int | None:
+    """How many answers the study still asks of her, None for as many as there are; keeps her state in step."""
     share = enrolment.study.votes_per_rater
-    own = Comparison.objects.filter(study=enrolment.study, rater=enrolment.rater)
-    done = share is not None and own.answered().count() >= share
-    state = EnrolmentState.COMPLETE if done else EnrolmentState.ACTIVE
+    left = None if share is None else max(0, share - answered_by(enrolment.rater, enrolment.study))
+    state = EnrolmentState.COMPLETE if left == 0 else EnrolmentState.ACTIVE
     if enrolment.state != state:
         enrolment.state = state
         enrolment.save(update_fields=["state"])
-    return share is not None and own.filter(Q(answered_at__isnull=False) | Q(pk__in=own.unanswered())).count() >= share
+    return left
 
 
 def _draw(study: Study, rater: Rater) -> Comparison | None:

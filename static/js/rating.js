@@ -102,8 +102,7 @@ function lock() {
 function unlock() {
   locked = false;
   for (const control of desk().querySelectorAll("form :disabled")) control.disabled = false;
-  const [left] = form().querySelectorAll("fieldset");
-  left?.classList.add("current");
+  form().querySelector("fieldset")?.classList.add("current");
 }
 
 function press(answer) {

@@ -280,6 +280,13 @@ def test_a_rater_does_her_share(desk: Desk) -> None:
     assert take(desk, enrolment) == second
     desk.study.votes_per_rater = 3
     desk.study.save()
+    assert services.next_comparison(study=desk.study, rater=enrolment.rater) is not None
+    # A smaller share ends it at once, whatever had been leased to her.
+    desk.study.votes_per_rater = 2
+    desk.study.save()
+    assert services.next_comparison(study=desk.study, rater=enrolment.rater) is None
+    desk.study.votes_per_rater = 3
+    desk.study.save()
     assert take(desk, enrolment) is not None
     assert take(desk, enrolment) is None
 
