@@ -3,31 +3,43 @@
 Pure numpy and scipy: it works on plain columns and files, inside the site and without it. See docs/ranking.md.
 """
 
+from raters.ranking.agreement import Agreement, krippendorff_alpha, preferences
 from raters.ranking.bootstrap import Bootstrap, bootstrap
+from raters.ranking.controls import Controls, Share, swapped
 from raters.ranking.errors import MalformedVotes, RankingError, UnknownContestant, UnknownOption, UnknownOutcome
 from raters.ranking.pairing import Draw, draw_pair, pair_probabilities
 from raters.ranking.ranking import METHOD, VERSION, rank
 from raters.ranking.result import Difference, Effect, Ranking, Row
+from raters.ranking.trust import RaterTrust, Trust, find_trust
 from raters.ranking.votes import OUTCOMES, Votes
 
 __all__ = [
     "METHOD",
     "OUTCOMES",
     "VERSION",
+    "Agreement",
     "Bootstrap",
+    "Controls",
     "Difference",
     "Draw",
     "Effect",
     "MalformedVotes",
     "Ranking",
     "RankingError",
+    "RaterTrust",
     "Row",
+    "Share",
+    "Trust",
     "UnknownContestant",
     "UnknownOption",
     "UnknownOutcome",
     "Votes",
     "bootstrap",
     "draw_pair",
+    "find_trust",
+    "krippendorff_alpha",
     "pair_probabilities",
+    "preferences",
     "rank",
+    "swapped",
 ]
