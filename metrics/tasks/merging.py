@@ -128,10 +128,12 @@ class _Merger:
         )
 
     def _efficiency(self, score: ScoreResult) -> dict[str, Any]:
+        decoded = sum(each.decoded for each in self.passes)
         return {
             "seconds": {stage: round(seconds, 3) for stage, seconds in score.seconds.items()},
-            "images_per_second": round(score.images_per_second, 2),
-            "decoded": sum(each.decoded for each in self.passes),
+            # What was found in the cache says nothing about the speed of computing it.
+            "images_per_second": round(score.images_per_second, 2) if decoded else None,
+            "decoded": decoded,
             "peak_memory": score.peak_memory,
             "device": score.device,
             "versions": dict(self.passes[0].versions),

@@ -78,6 +78,7 @@ def test_a_second_run_decodes_nothing(submission: Submission, researcher: User, 
     assert first.scores.get(metric="fid").efficiency["reference_decoded"] == 14
     assert second.scores.get(metric="fid").efficiency["reference_decoded"] == 0
     assert figures(first) == figures(second)
+    assert second.scores.get(metric="fid").efficiency["images_per_second"] is None
 
 
 def test_what_cannot_be_read_from_the_cache_is_computed_again(
