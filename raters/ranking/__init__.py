@@ -10,7 +10,9 @@ from raters.ranking.errors import MalformedVotes, RankingError, UnknownContestan
 from raters.ranking.pairing import Draw, draw_pair, pair_probabilities
 from raters.ranking.ranking import METHOD, VERSION, rank
 from raters.ranking.result import Difference, Effect, Ranking, Row
+from raters.ranking.stopping import ConfidenceSequence, Separation, find_separations
 from raters.ranking.trust import RaterTrust, Trust, find_trust
+from raters.ranking.verdict import Verdict, ship_verdict
 from raters.ranking.votes import OUTCOMES, Votes
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "VERSION",
     "Agreement",
     "Bootstrap",
+    "ConfidenceSequence",
     "Controls",
     "Difference",
     "Draw",
@@ -28,18 +31,22 @@ __all__ = [
     "RankingError",
     "RaterTrust",
     "Row",
+    "Separation",
     "Share",
     "Trust",
     "UnknownContestant",
     "UnknownOption",
     "UnknownOutcome",
+    "Verdict",
     "Votes",
     "bootstrap",
     "draw_pair",
+    "find_separations",
     "find_trust",
     "krippendorff_alpha",
     "pair_probabilities",
     "preferences",
     "rank",
+    "ship_verdict",
     "swapped",
 ]
