@@ -4,6 +4,7 @@ import io
 import json
 import os
 import secrets
+import string
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -50,6 +51,11 @@ Both pictures show the same photograph, enlarged in two different ways. Say whic
 """
 
 
+def new_password() -> str:
+    """77 random bits in letters and digits, so that a double click takes all of it."""
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(13))
+
+
 class Command(BaseCommand):
     help = (
         "Load the demo study: real photographs, five super-resolution methods. Run again, it goes on where it stopped."
@@ -79,7 +85,7 @@ class Command(BaseCommand):
         known = {user.username: user for user in User.objects.filter(username__in=PEOPLE)}
         new = [name for name in PEOPLE if name not in known]
         if new:
-            passwords |= {name: secrets.token_urlsafe(9) for name in new if name not in passwords}
+            passwords |= {name: new_password() for name in new if name not in passwords}
             _write_private(file, json.dumps(passwords, indent=2) + "\n")
         for name in new:
             create = User.objects.create_superuser if name == "admin" else User.objects.create_user
