@@ -7,7 +7,7 @@ Shaikh & Wilhelm 2023 (ranks from differences).
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.special import ndtri, stdtrit
 
 from raters.ranking.fit import Estimate
@@ -69,6 +69,18 @@ def summed_squares(estimate: Estimate, cluster: Codes, correction: bool) -> Floa
 
 
 def _squares_of_sums(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats:
+    scores = summed_scores(estimate, votes, cluster)
+    squares = scores.T @ scores
+    return np.asarray(squares if isinstance(squares, np.ndarray) else squares.toarray())
+
+
+def summed_scores(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats | csr_array:
+    """(G, P) sum of the scores (∂ log p / ∂ parameters, weighted) of each cluster's votes; sparse if it is large.
+
+    Args:
+        votes: (m,) positions of votes among those of the estimate.
+        cluster: (m,) codes 0 … G−1 of them.
+    """
     cells, slopes = estimate.cells, estimate.derivatives
     cell, answer = cells.of_vote[votes], cells.answer[votes]
     weight = 1.0 if cells.weight is None else cells.weight[votes]
@@ -82,11 +94,9 @@ def _squares_of_sums(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats
         flat = np.zeros(shape[0] * shape[1])
         for column, value in entries:
             flat += np.bincount(cluster * shape[1] + column, value, len(flat))
-        scores = flat.reshape(shape)
-        return np.asarray(scores.T @ scores)
+        return flat.reshape(shape)
     columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
-    sparse = coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
-    return np.asarray((sparse.T @ sparse).toarray())
+    return coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
 
 
 def compress(codes: Codes) -> Codes:

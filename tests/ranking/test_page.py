@@ -1,5 +1,6 @@
 """The commands and the program in docs/ranking.md do what the page says."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -36,9 +37,16 @@ def test_commands(
     assert "lanczos" in capsys.readouterr().out
 
 
-def test_program() -> None:
-    (program,) = blocks("python")
+@pytest.mark.parametrize("program", blocks("python"))
+def test_programs(program: str, tmp_path: Path) -> None:
+    (tmp_path / "votes.csv").write_text(blocks("csv")[0])
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PAGE.parents[1], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PAGE.parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     assert "lanczos" in done.stdout
