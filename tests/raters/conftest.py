@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
@@ -31,7 +32,7 @@ from evalhub.studies.models import (
     User,
 )
 from raters import services
-from raters.models import Enrolment
+from raters.models import Comparison, Enrolment
 
 Picture = Callable[[int, int], Image.Image]
 
@@ -136,3 +137,31 @@ def at_once(*works: Callable[[], object]) -> list[object]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return [future.result(30) for future in [pool.submit(run, work) for work in works]]
+
+
+@pytest.fixture
+def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """Which tasks were asked for, instead of asking a worker."""
+    asked: list[tuple[Any, ...]] = []
+
+    def note(name: str, *arguments: Any, countdown: float | None = None) -> None:
+        asked.append((name, *arguments))
+
+    monkeypatch.setattr("raters.services.fitting.enqueue", note)
+    monkeypatch.setattr("raters.services.enrolling.enqueue", note)
+    monkeypatch.setattr("raters.tasks.enqueue", note)
+    cache.clear()
+    return asked
+
+
+def offer(desk: Desk, enrolment: Enrolment) -> Comparison:
+    comparison = services.next_comparison(study=desk.study, rater=enrolment.rater)
+    assert comparison is not None
+    return comparison
+
+
+def cast(comparison: Comparison, choice: str = "left", **more: Any) -> Comparison:
+    revision = more.pop("revision", services.next_revision(comparison))
+    return services.cast_vote(
+        token=comparison.token, rater=comparison.rater, answers={"quality": choice}, revision=revision, **more
+    )
