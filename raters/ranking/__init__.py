@@ -1,5 +1,5 @@
-"""Ranking from paired comparisons: Davidson and Bradley–Terry fits, their intervals, the choice of the next pair, when to
-stop, whether to ship, and how far raters can be trusted.
+"""Ranking from paired comparisons: Davidson and Bradley–Terry fits, their intervals, the choice of the next pair, when
+to stop, whether to ship, and how far raters can be trusted.
 
 Pure numpy and scipy: it works on plain columns and files, inside the site and without it. See docs/ranking.md.
 """
