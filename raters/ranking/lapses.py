@@ -16,7 +16,7 @@ from raters.ranking.fit import Estimate, Objective, maximise
 from raters.ranking.likelihood import outcome_probabilities
 from raters.ranking.votes import Codes, Floats
 
-LEVELS = np.array([0.02, 1.0])  # ε of somebody attentive, and of somebody who is not
+LEVELS = np.array([0.01, 1.0])  # ε of somebody attentive, and of somebody who is not
 PRIOR = (1.0, 9.0)  # of the share of raters with the latter
 HABIT = 2.0  # how many lapses of all raters together a rater's own habit starts from
 TOLERANCE = 1e-4  # largest last change of a lapse probability
