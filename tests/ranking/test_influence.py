@@ -74,6 +74,13 @@ def test_any_group_can_be_left_out() -> None:
     assert by_group.shifts == pytest.approx(by_rater.shifts)
 
 
+def test_many_groups_are_summed_sparsely(monkeypatch: pytest.MonkeyPatch) -> None:
+    votes = votes_of(7)
+    dense = find_influence(votes, WORLD.names)
+    monkeypatch.setattr("raters.ranking.intervals.DENSE", 0)
+    assert find_influence(votes, WORLD.names).shifts == pytest.approx(dense.shifts)
+
+
 def test_the_unranked_have_no_shift() -> None:
     votes = votes_of(6)
     found = find_influence(votes, (*WORLD.names, "new"))

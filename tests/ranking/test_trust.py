@@ -92,6 +92,22 @@ def test_agreement_is_as_expected_of_the_attentive() -> None:
     assert table[CARELESS].mean(axis=0)[0] == pytest.approx(0.5, abs=0.03)
 
 
+def test_neither_order_nor_names_nor_sides_matter() -> None:
+    votes = with_careless(2, HABITS)
+    assert votes.rater is not None
+    plain = find_trust(votes, WORLD.names)
+    order = np.random.default_rng(0).permutation(len(votes))
+    shuffled = find_trust(votes.only(order), WORLD.names)
+    assert shuffled.weight == pytest.approx(plain.weight[order], abs=1e-6)
+    renamed = replace(votes, left=9 - votes.left, right=9 - votes.right, rater=1000 - votes.rater)
+    assert find_trust(renamed, WORLD.names[::-1]).weight == pytest.approx(plain.weight, abs=1e-6)
+    turned = replace(votes, left=votes.right, right=votes.left, outcome=swapped(votes.outcome))
+    mirrored = find_trust(turned, WORLD.names)
+    assert mirrored.weight == pytest.approx(plain.weight, abs=1e-6)
+    biases = [np.array([rater.side_bias for rater in trust.raters], dtype=float) for trust in (plain, mirrored)]
+    assert biases[0] == pytest.approx(-biases[1], abs=1e-3)
+
+
 def test_an_excluded_rater_is_still_judged() -> None:
     votes = with_careless(0, HABITS)
     assert votes.rater is not None
