@@ -39,6 +39,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     """Turn what a view raised into problem+json; what is not known here stays a 500."""
     if isinstance(error, Refusal):
         return _problem(error.status, error.sentence, error.details)
+    if isinstance(error, RecursionError):  # of the parser: nothing of ours recurses over what was sent
+        error = exceptions.ParseError("it is nested too deeply")
     response = exception_handler(error, context)
     if response is None:
         return None

@@ -100,7 +100,7 @@ def _listed(name: str, content: bytes) -> list[Output]:
         text = content.decode("utf-8-sig")
         rows = _csv_rows(text) if name.endswith(".csv") else _json_rows(text)
         return [_from_row(name, number, row) for number, row in rows]
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError, RecursionError) as error:
         raise BadLayout(f"{name} cannot be read: {error}.") from None
 
 
@@ -122,7 +122,7 @@ def _from_row(name: str, number: int, row: object) -> Output:
         raise BadLayout(f"{name}, line {number}: only path, prompt and seed are known, and it has {extra}.")
     try:
         return Output(str(row["path"]), str(row["prompt"]), int(row.get("seed") or 0))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadLayout(f"{name}, line {number}: a seed is a whole number, and “{row['seed']}” is none.") from None
 
 

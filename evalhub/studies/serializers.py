@@ -140,8 +140,9 @@ class CheckpointFactsSerializer(serializers.Serializer):
 class ManifestFileSerializer(serializers.Serializer):
     path = serializers.CharField(max_length=1000, trim_whitespace=False)
     sha256 = serializers.CharField(max_length=64)
-    size = serializers.IntegerField(min_value=1, max_value=BIGGEST)
-    prompt = serializers.CharField(max_length=200, trim_whitespace=False)
+    # An empty file and a prompt that is too long are refused where the sentence names the file.
+    size = serializers.IntegerField(min_value=0, max_value=BIGGEST)
+    prompt = serializers.CharField(max_length=1000, trim_whitespace=False)
     seed = serializers.IntegerField(default=0, min_value=-BIGGEST, max_value=BIGGEST)
 
 

@@ -83,6 +83,9 @@ def test_what_is_wrong_is_said_in_sentences(client: Client, scene: Scene) -> Non
     assert [line["path"] for line in again["missing"]] == ["cat.png"]
     assert "no such prompts" in problem(post(client, scene, manifest({"cow.png": picture(1)}), headers), 422)
     assert "promises no file" in problem(put(client, begun["id"], picture(9), headers), 409)
+    assert "cat.png is empty" in problem(post(client, scene, manifest({"cat.png": b""}), headers), 422)
+    assert f"“{'x' * 250}”" in problem(post(client, scene, manifest({f"{'x' * 250}.png": b"x"}), headers), 422)
+    assert "nested too deeply" in problem(post(client, scene, "[" * 100_000, headers), 400)
 
 
 def test_a_file_is_streamed_with_its_length(client: Client, scene: Scene, settings: Settings) -> None:

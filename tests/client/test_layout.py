@@ -45,6 +45,8 @@ def test_a_manifest_comes_before_names() -> None:
         (["manifest.csv", "x"], "path,prompt,speed\nx,cat,3\n", "it has speed"),
         (["manifest.csv", "x"], "path,prompt,seed\nx,cat,three\n", "“three” is none"),
         (["manifest.jsonl"], "{not json", "cannot be read"),
+        (["manifest.jsonl"], "[" * 100_000, "cannot be read"),
+        (["manifest.jsonl"], '{"path": "x", "prompt": "cat", "seed": Infinity}', "“inf” is none"),
         (["manifest.jsonl"], "[1, 2]", "line 1: expected path, prompt"),
     ],
 )

@@ -123,6 +123,12 @@ def test_prompts_are_added_from_json_lines_or_from_pictures_alone(client: Client
         ({"prompt_list": listed("a.jsonl", '{"key": "bird"}\nnonsense')}, "a.jsonl, line 2: expected a JSON object"),
         ({"prompt_list": listed("a.jsonl", '{"key": "bird", "tags": "sky"}')}, "“tags” is a list of words"),
         ({"prompt_list": SimpleUploadedFile("a.csv", b"\xff\xfe\x00")}, "is not UTF-8 text"),
+        ({"prompt_list": listed("a.csv", "key,text\na,b\0c\n")}, "contains null or half characters"),
+        ({"prompt_list": listed("a.csv", "key,text\na," + "b" * 200_000)}, "a.csv cannot be read as CSV"),
+        ({"prompt_list": listed("a.csv", "key,text\na,A cat, in light\n")}, "a.csv, line 2: it has more fields"),
+        ({"prompt_list": listed("a.jsonl", '{"key": "a", "tags": ["\\u0000"]}')}, "contains null or half characters"),
+        ({"prompt_list": listed("a.jsonl", '{"key": "\\ud800"}')}, "contains null or half characters"),
+        ({"prompt_list": listed("a.jsonl", "[" * 100_000)}, "a.jsonl, line 1: expected a JSON object"),
         ({"prompt_list": listed("a.csv", "key\n")}, "holds 0 prompts"),
         ({"prompt_list": listed("a.csv", "key\nnew\ncat\n")}, "has a prompt “cat” already"),
         (

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -54,7 +55,12 @@ def read_list(file: UploadedFile) -> list[Line]:
     except UnicodeDecodeError:
         raise Refusal(f"{name} is not UTF-8 text; save it as CSV or JSON lines in UTF-8.") from None
     read = _csv_lines if name.lower().endswith(".csv") else _json_lines
-    lines = list(read(name, text))
+    try:
+        lines = list(read(name, text))
+    except csv.Error as error:
+        raise Refusal(f"{name} cannot be read as CSV ({error}); a field in quotes may never end.") from None
+    for line in lines:
+        _check_characters(name, line)
     if not 0 < len(lines) <= MOST_PROMPTS:
         raise Refusal(f"{name} holds {len(lines):,} prompts; between 1 and {MOST_PROMPTS:,} are taken at once.")
     return lines
@@ -66,6 +72,11 @@ def _csv_lines(name: str, text: str) -> Iterator[Line]:
         found = ", ".join(rows.fieldnames or []) or "none"
         raise Refusal(f"{name} needs the columns key, text and tags in its first line; it has {found}.")
     for row in rows:
+        if None in row:  # where csv puts the fields that are too many
+            raise Refusal(
+                f"{name}, line {rows.line_num}: it has more fields than the first line names; "
+                "put a text with commas in quotes."
+            )
         yield Line(row["key"] or "", row.get("text") or "", tuple((row.get("tags") or "").split()))
 
 
@@ -75,7 +86,7 @@ def _json_lines(name: str, text: str) -> Iterator[Line]:
             continue
         try:
             found = json.loads(source)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("key"), str):
             raise Refusal(f"{name}, line {number}: expected a JSON object with “key”, “text” and “tags”.")
@@ -83,6 +94,12 @@ def _json_lines(name: str, text: str) -> Iterator[Line]:
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise Refusal(f"{name}, line {number}: “tags” is a list of words.")
         yield Line(found["key"], str(found.get("text") or ""), tuple(tags))
+
+
+def _check_characters(name: str, line: Line) -> None:
+    # A database text holds neither; JSON can spell both.
+    if re.search("[\\x00\\ud800-\\udfff]", "".join((line.key, line.text, *line.tags))):
+        raise Refusal(f"{name}: the prompt {line.key!a} contains null or half characters, which are no text.")
 
 
 def _joined(lines: list[Line], references: Sequence[UploadedFile], *, listed: bool) -> list[Line]:
