@@ -301,6 +301,7 @@ def test_every_token_that_is_not_hers_now_gets_one_and_the_same_answer(desk: Des
         ria.get(f"/shown/{own.token}"),
         ria.get(f"/shown/{'x' * 43}"),
         ria.get("/shown/1"),
+        ria.get("/shown/a%00b"),
         eve.get(f"/shown/{expired.left_token}"),
         Client().get(f"/shown/{own.left_token}"),
     ]

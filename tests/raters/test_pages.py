@@ -201,8 +201,25 @@ def test_the_next_pair_is_known_ahead(ria: Client) -> None:
 
 def test_an_answer_to_nothing_is_not_found(ria: Client) -> None:
     for address in ("vote/", "ahead/"):
-        response = ria.post(f"/rate/study/{address}", {"comparison": "x" * 43, "answer.quality": "left"})
-        assert response.status_code == 404
+        for token in ("x" * 43, "", "a\0b", "é", "x" * 100_000):
+            response = ria.post(f"/rate/study/{address}", {"comparison": token, "answer.quality": "left"})
+            assert response.status_code == 404
+
+
+def test_another_study_s_page_opens_nothing_of_one_she_was_removed_from(desk: Desk, ria: Client) -> None:
+    form = form_of(page(ria))
+    user = User.objects.get(username="ria")
+    Membership.objects.create(study=make_desk(slug="other").study, user=user, role=Role.RATER)
+    membership = Membership.objects.get(study=desk.study, user=user)
+    for role in (None, Role.RESEARCHER):
+        if role is None:
+            membership.delete()
+        else:
+            Membership.objects.create(study=desk.study, user=user, role=role)
+        for address in ("vote/", "ahead/"):
+            answer = {**form, "answer.quality": "left"}
+            assert ria.post(f"/rate/other/{address}", answer, headers=BY_SCRIPT).status_code == 404
+    assert not Vote.objects.exists()
 
 
 def test_an_answer_that_does_not_fit_is_said_on_the_page(ria: Client) -> None:
