@@ -6,6 +6,7 @@ import { Outbox } from "./outbox.js";
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", t: "tie", b: "both_bad", u: "undo" };
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 15000;
+const DOUBLE_CLICK = 400; // nobody has looked at a pair in this many milliseconds
 
 const { desk: name, rate, vote, ahead } = document.body.dataset;
 const csrf = JSON.parse(document.body.getAttribute("hx-headers"));
@@ -133,6 +134,11 @@ document.addEventListener("change", () => {
   if (open.length === 0) form().requestSubmit();
 });
 
+// The second half of a double click belongs to the pair before, even where the next one has just appeared.
+document.addEventListener("click", (event) => {
+  if (event.detail > 1 && performance.now() - shownAt < DOUBLE_CLICK) event.preventDefault();
+}, true);
+
 // Before htmx hears of it: one answer per pair, however often it is pressed.
 document.addEventListener("submit", (event) => {
   if (locked) {
@@ -213,12 +219,12 @@ async function sendOthers() {
   }
 }
 
-document.addEventListener("htmx:afterSwap", () => {
-  desk().focus({ preventScroll: true });
-  show();
+document.addEventListener("htmx:afterSwap", () => desk().focus({ preventScroll: true }));
+// Only once htmx has taken the forms over: an answer before that would be sent as one without JavaScript.
+document.addEventListener("htmx:load", ({ target }) => {
+  if (target === document.body || target === desk()) show();
 });
 addEventListener("resize", fit);
 addEventListener("online", () => { wait = FIRST_WAIT; });
 
 sendOthers();
-show();

@@ -122,6 +122,27 @@ def test_a_key_held_or_hammered_is_one_vote(seated: Page) -> None:
     assert choices() == ["left", "right"]
 
 
+def test_a_slow_double_click_is_one_vote(seated: Page) -> None:
+    """Its second half comes when the next pair is already there, in the same place, unseen."""
+    spot = seated.get_by_role("button", name="Right").bounding_box()
+    assert spot is not None
+    token = revealed(seated)
+    seated.mouse.move(spot["x"] + 9, spot["y"] + 9)
+    seated.mouse.down()
+    seated.mouse.up()
+    expect(seated.locator(f'[data-comparison="{token}"]')).to_have_count(0)
+    second = revealed(seated)
+    seated.mouse.down(click_count=2)
+    seated.mouse.up(click_count=2)
+    seated.wait_for_timeout(500)
+    assert revealed(seated) == second
+    assert choices() == ["right"]
+    seated.mouse.down()
+    seated.mouse.up()
+    expect(seated.locator(f'[data-comparison="{second}"]')).to_have_count(0)
+    assert choices() == ["right", "right"]
+
+
 def test_no_answer_is_taken_before_both_pictures_are_shown(desk: Desk, site: str, page: Page) -> None:
     """One picture is slow: nothing is revealed and nothing can be pressed until it is there; then both at once."""
     held: list[Route] = []
