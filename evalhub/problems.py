@@ -4,7 +4,8 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -49,6 +50,14 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         if name.lower() not in {"content-type", "content-length"}:
             body.headers[name] = value
     return body
+
+
+def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The page for a request that is broken or too large.
+
+    Django's own looks for a form token first, and so reads the body that cannot be read once more.
+    """
+    return render(request, "400.html", status=400)
 
 
 def _problem(code: int, sentence: str, details: dict[str, Any]) -> Response:

@@ -99,6 +99,26 @@ def test_the_first_visit_is_accessible(page: Page, live_server: LiveServer) -> N
     assert not wrong, "\n".join(wrong)
 
 
+def test_the_page_about_the_api_is_drawn(page: Page, live_server: LiveServer) -> None:
+    """Its script is the package's own, and the content security policy lets none run that is inside a page."""
+    stopped: list[str] = []
+    page.on("console", lambda message: stopped.append(message.text) if "Security Policy" in message.text else None)
+    page.goto(live_server.url + reverse("docs"))
+    expect(page.get_by_role("heading", name="EvalHub")).to_be_visible()
+    expect(page.get_by_text("/api/v1/studies/", exact=True)).to_be_visible()
+    assert not stopped
+
+
+def test_a_long_name_leaves_the_site_s_mark_its_size(page: Page, live_server: LiveServer) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    sign_in(page.context, live_server, User.objects.create_user("rater-3e621f8fa2-of-a-very-long-name"))
+    page.goto(live_server.url + reverse("studies"))
+    mark = page.locator(".brand svg").bounding_box()
+    assert mark is not None
+    assert mark["width"] == mark["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 def test_the_keyboard_reaches_everything(page: Page, live_server: LiveServer, scene: Scene) -> None:
     sign_in(page.context, live_server, scene.ada)
     page.goto(live_server.url + reverse("members", args=[scene.study.slug]))

@@ -209,6 +209,24 @@ def test_a_fault_shows_a_page_and_no_traceback(client: Client, ada: User, monkey
     assert "the inside of the house" not in response.text
 
 
+@pytest.mark.parametrize(
+    ("form", "body", "host"),
+    [
+        ("application/x-www-form-urlencoded; charset=utf-16", b"theme=dark", "testserver"),
+        ("application/x-www-form-urlencoded", b"a=1&" * 20_001, "testserver"),
+        ("multipart/form-data", b"no boundary", "testserver"),
+        ("application/x-www-form-urlencoded", b"theme=dark", "another.example"),
+    ],
+)
+def test_what_cannot_be_read_is_said_on_a_page(ada: User, form: str, body: bytes, host: str) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(ada)
+    strict.get(reverse("studies"))  # brings the cookie of the form token
+    response = strict.post(reverse("theme"), body, content_type=form, headers={"Host": host})
+    assert response.status_code == 400
+    assert "This cannot be read" in response.text
+
+
 def test_a_form_from_another_site_is_refused_with_a_page(ada: User) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(ada)
