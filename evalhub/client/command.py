@@ -145,7 +145,7 @@ def export(
         if output.suffix == ".json":
             json.dump(board, file, indent=2)
         else:
-            _write_rows(file, board["rows"])
+            _write_rows(file, board)
     say(f"The leaderboard is in {output}.")
 
 
@@ -181,8 +181,11 @@ def _wait_for_scores(site: Client, submission: Submission) -> None:
         raise typer.Exit(1)
 
 
-def _write_rows(file: Any, rows: list[dict[str, Any]]) -> None:
-    flat = [_flat(row) for row in rows]
+def _write_rows(file: Any, board: dict[str, Any]) -> None:
+    """One line per contestant, with how many votes the whole ranking rests on and how many of them are simulated."""
+    fit = board["fit"] or {"votes": 0, "simulated_votes": 0}
+    ranking = {"ranking_votes": fit["votes"], "ranking_simulated_votes": fit["simulated_votes"]}
+    flat = [{name: _safe(value) for name, value in (_flat(row) | ranking).items()} for row in board["rows"]]
     columns = list(dict.fromkeys(name for row in flat for name in row))
     writer = csv.DictWriter(file, columns)
     writer.writeheader()
@@ -201,6 +204,11 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
             f"{name} n": score["n"],
         }
     return plain | {"warnings": " ".join(row["warnings"])}
+
+
+def _safe(value: Any) -> Any:
+    """A name that a spreadsheet would run as a formula is quoted, as spreadsheets themselves do it."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
 def main() -> NoReturn:

@@ -86,5 +86,6 @@ class LeaderboardView(APIView):
     def get(self, request: Request, slug: str) -> Response:
         """Ratings by people and scores by machines, best rating first."""
         study = get_study(Actor.of(request), slug, "see")
-        criterion = study.criteria.filter(key=request.query_params.get("criterion", "")).first()
+        asked = request.query_params.get("criterion", "")
+        criterion = next((one for one in study.criteria.all() if one.key == asked), None)
         return Response(downloads.as_data(leaderboard(study=study, criterion=criterion)))

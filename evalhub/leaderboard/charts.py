@@ -13,6 +13,8 @@ from evalhub.leaderboard.tables import Leaderboard
 TEXT = "#010203"
 ACCENT = "#040506"
 ROW_HEIGHT = 26
+# A browser's letters may be wider than those that the names were measured with: room for that, per letter and at most.
+LETTER_MARGIN, WIDEST_MARGIN = 1.5, 60
 
 
 def ratings_chart(board: Leaderboard) -> altair.LayerChart | None:
@@ -22,6 +24,7 @@ def ratings_chart(board: Leaderboard) -> altair.LayerChart | None:
         return None
     rated.sort(key=lambda row: -(row.rating.rating or 0) if row.rating else 0)
     names = [str(row.checkpoint) for row in rated]
+    title = "Elo, with its 95 % interval" + _simulated(board)
     values = [
         {
             "contestant": str(row.checkpoint),
@@ -37,7 +40,7 @@ def ratings_chart(board: Leaderboard) -> altair.LayerChart | None:
     base = altair.Chart(altair.Data(values=values))
     interval = base.mark_rule(strokeWidth=2, stroke=ACCENT, opacity=0.55).encode(
         y=place,
-        x=altair.X("low:Q", title="Elo, with its 95 % interval", scale=scale),
+        x=altair.X("low:Q", title=title, scale=scale),
         x2="high:Q",
     )
     dot = base.mark_point(filled=True, size=70, color=ACCENT, opacity=1).encode(y=place, x=altair.X("rating:Q"))
@@ -45,8 +48,20 @@ def ratings_chart(board: Leaderboard) -> altair.LayerChart | None:
         width=560,
         height=ROW_HEIGHT * len(rated),
         background="transparent",
-        description=_described(values),
+        padding={
+            "left": min(5 + LETTER_MARGIN * max(map(len, names)), WIDEST_MARGIN),
+            "top": 5,
+            "right": 5,
+            "bottom": 5,
+        },
+        description=_described(values) + _simulated(board),
     )
+
+
+def _simulated(board: Leaderboard) -> str:
+    """What a picture has to say by itself, since it is taken away from the page."""
+    fit = board.fit
+    return f" ({fit.simulated_votes:,} of {fit.votes:,} votes simulated)" if fit and fit.simulated_votes else ""
 
 
 def _described(values: list[dict[str, Any]]) -> str:

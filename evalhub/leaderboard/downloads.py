@@ -77,7 +77,10 @@ def _score(metric: str, fingerprint: str, cell: Cell) -> dict[str, Any]:
 
 
 def as_csv(board: Leaderboard) -> str:
-    """A line per contestant; a metric's value, interval and n each in a column of their own."""
+    """A line per contestant; a metric's value, interval and n each in a column of their own.
+
+    `ranking_votes` and `ranking_simulated_votes` are those of the whole ranking, the same on every line.
+    """
     people = [
         "rank_low",
         "rank_high",
@@ -93,6 +96,8 @@ def as_csv(board: Leaderboard) -> str:
     for column in board.columns:
         header += [f"{column.key}{part}" for part in ("", "_low", "_high", "_n")]
     header += ["latency_p50", "latency_p95", "price", "gpu", "dtype"]
+    header += ["ranking_votes", "ranking_simulated_votes", "warnings"]
+    votes = [board.fit.votes, board.fit.simulated_votes] if board.fit else [0, 0]
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(header)
@@ -113,6 +118,8 @@ def as_csv(board: Leaderboard) -> str:
             facts["price"],
             _safe(facts["gpu"]),
             _safe(facts["dtype"]),
+            *votes,
+            _safe(" ".join(data["warnings"])),
         ]
         writer.writerow(line)
     return out.getvalue()

@@ -72,7 +72,8 @@ def _rendered(board: Leaderboard, kind: str) -> tuple[str | bytes, str]:
 
 
 def _board(request: HttpRequest, study: Study) -> Leaderboard:
-    criterion = study.criteria.filter(key=request.GET.get("criterion", "")).first()
+    asked = request.GET.get("criterion", "")
+    criterion = next((one for one in study.criteria.all() if one.key == asked), None)
     fit = _frozen_fit(study, request.GET["fit"]) if "fit" in request.GET else None
     return leaderboard(study=study, criterion=criterion, fit=fit, sort=request.GET.get("sort", ""))
 

@@ -54,6 +54,29 @@ def test_simulated_votes_are_said_to_be_so(scene: Scene, client: Client) -> None
     scene.fit(votes=120, simulated_votes=100)
     text = page_text(scene, client)
     assert "simulated raters, not by people" in text
+    assert text.count("100 of 120 votes simulated") >= 1  # in the chart, which may be copied from the page
+
+
+def test_what_is_taken_home_says_which_votes_are_simulated(scene: Scene, client: Client) -> None:
+    fit = scene.fit(votes=120, simulated_votes=100)
+    client.force_login(scene.vera)
+    svg = client.get("/studies/photographs/leaderboard.svg").content.decode()
+    assert "100 of 120 votes simulated" in svg
+    simulated = client.get("/studies/photographs/leaderboard.png").content
+    sheet = client.get("/studies/photographs/leaderboard.csv").content.decode()
+    lines = list(csv.DictReader(io.StringIO(sheet)))
+    assert {(line["ranking_votes"], line["ranking_simulated_votes"]) for line in lines} == {("120", "100")}
+    fit.simulated_votes = 0
+    fit.save()
+    assert "simulated" not in client.get("/studies/photographs/leaderboard.svg").content.decode()
+    assert simulated != client.get("/studies/photographs/leaderboard.png").content
+
+
+def test_an_unknown_criterion_shows_the_first(scene: Scene, client: Client) -> None:
+    client.force_login(scene.vera)
+    for criterion in ("nope", "%00"):
+        for page in ("/studies/photographs/", "/api/v1/studies/photographs/leaderboard/"):
+            assert client.get(f"{page}?criterion={criterion}").status_code == 200
 
 
 def test_real_votes_are_not_called_simulated(scene: Scene, client: Client) -> None:

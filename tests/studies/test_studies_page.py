@@ -106,6 +106,7 @@ def test_prompts_are_added_from_a_table_with_their_pictures(client: Client, scen
     assert 'alt="Reference of bird"' in page.text
     only = client.get(address(scene, "prompts"), {"tag": "sky"})
     assert [prompt.key for prompt in only.context["page"]] == ["bird"]
+    assert client.get(address(scene, "prompts"), {"tag": "\0"}).status_code == 200
 
 
 def test_prompts_are_added_from_json_lines_or_from_pictures_alone(client: Client, scene: Scene, ada: User) -> None:

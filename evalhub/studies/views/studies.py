@@ -86,7 +86,7 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, f"{count:,} prompt{'' if count == 1 else 's'} added.")
             return redirect("prompts", study.slug)
     found = study.prompts.select_related("reference", "source")
-    wanted = request.GET.get("tag", "")
+    wanted = request.GET.get("tag", "").replace("\0", "")  # which no text in a database holds
     context = {
         "study": study,
         "role": role_in(actor, study),
