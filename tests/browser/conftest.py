@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.core.cache import cache
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 # Playwright's synchronous interface keeps an event loop in this thread, and Django takes that for a mistake.
@@ -15,6 +16,12 @@ def _system_chromium() -> str | None:
     """The machine's own browser, if there is one; otherwise Playwright starts the one that it downloaded."""
     found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     return next((path for path in found if path), None)
+
+
+@pytest.fixture(autouse=True)
+def no_attempts_counted() -> None:
+    """Signing in is limited per address, and all tests come from one."""
+    cache.clear()
 
 
 @pytest.fixture(scope="session")

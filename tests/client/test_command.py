@@ -39,7 +39,7 @@ def test_login_keeps_a_token_for_its_owner_alone(desk: Desk, outputs: Path) -> N
 def test_submit_tells_how_far_it_is_and_where_the_result_is(desk: Desk, outputs: Path, tmp_path: Path) -> None:
     facts = tmp_path / "facts.toml"
     facts.write_text('latency_p50 = 1.5\ngpu = "H200"\n')
-    code, out, err = submit(desk, outputs, "flow", "--family", "flow", "--step", "2000", "--facts", str(facts))
+    code, out, err = submit(desk, outputs, "wave", "--family", "wave", "--step", "2000", "--facts", str(facts))
     assert code == 0, err
     summary, url = out.splitlines()
     assert summary == "Complete: 3 files have arrived, all in order."
@@ -47,19 +47,19 @@ def test_submit_tells_how_far_it_is_and_where_the_result_is(desk: Desk, outputs:
     assert "Sending 3 of 3 files" in err
     assert "0 s to go" in err
     with desk.client() as site:
-        found = next(row for row in site.submissions("faces") if row["checkpoint"]["name"] == "flow")
+        found = next(row for row in site.submissions("faces") if row["checkpoint"]["name"] == "wave")
     assert {name: found["checkpoint"][name] for name in ("family", "step", "latency_p50", "gpu")} == {
-        "family": "flow",
+        "family": "wave",
         "step": 2000,
         "latency_p50": 1.5,
         "gpu": "H200",
     }
-    again = submit(desk, outputs, "flow", "--family", "flow", "--step", "2000")
+    again = submit(desk, outputs, "wave", "--family", "wave", "--step", "2000")
     assert again == (0, out, "")
     shown = desk.run("status", found["id"])
     assert (shown.returncode, shown.stdout) == (0, out)
     listed = desk.run("status", "--study", "faces")
-    assert f"{found['id']}  complete    flow @ 2,000" in listed.stdout
+    assert f"{found['id']}  complete    wave @ 2,000" in listed.stdout
 
 
 def test_an_incomplete_submission_says_what_it_lacks_and_ends_with_1(desk: Desk, outputs: Path) -> None:

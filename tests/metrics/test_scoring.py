@@ -142,7 +142,9 @@ def test_a_file_that_is_gone_uses_up_the_attempts(
     assert run.error.startswith("Part 1 failed after 3 attempts. Storage did not give or take a file (No such file")
 
 
-def test_a_cancelled_run_frees_its_worker(submission: Submission, researcher: User, scoring_worker: Child) -> None:
+def test_a_cancelled_run_frees_its_worker(researcher: User, scoring_worker: Child) -> None:
+    # Enough that it cannot end between two pulses of its lease, in which a worker hears of a cancellation.
+    submission = photograph_submission(97)
     run = services.start_run(submission=submission, metrics=["fid", "lpips"], actor=researcher)
     wait_for(lambda: run.shards.get().samples_done > 0, scoring_worker)
 
