@@ -185,8 +185,10 @@ def test_the_chosen_look_is_in_the_page_itself(client: Client, ada: User) -> Non
 
 def test_theme_goes_nowhere_outside_the_site(client: Client, ada: User) -> None:
     client.force_login(ada)
-    response = client.post(reverse("theme"), {"theme": "dark", "next": "//evil.example/"})
-    assert response.headers["Location"] == reverse("studies")
+    for back in ("//evil.example/", "/\\evil.example/", "javascript:alert(1)", "login", "-1", "a\0b", ""):
+        response = client.post(reverse("theme"), {"theme": "dark", "next": back})
+        assert response.status_code == 302
+        assert response.headers["Location"] == reverse("studies")
 
 
 @pytest.mark.django_db

@@ -55,6 +55,8 @@ def test_a_token_is_revoked_by_its_owner_only(scene: Scene) -> None:
     token, _ = services.create_token(user=scene.ben, name="cluster")
     form = {"token": token.pk}
     assert browser(scene, "ada").post(reverse("token_revoke"), form).status_code == 404
+    for nothing in ({}, {"token": "a\0b"}, {"token": "no such token"}):
+        assert browser(scene).post(reverse("token_revoke"), nothing).status_code == 404
     assert ApiToken.objects.exists()
     assert "is revoked" in browser(scene).post(reverse("token_revoke"), form, follow=True).text
     assert not ApiToken.objects.exists()

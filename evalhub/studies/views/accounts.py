@@ -9,7 +9,7 @@ from django.contrib.auth import login
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -134,7 +134,8 @@ def theme(request: HttpRequest) -> HttpResponse:
     """Keep the chosen look in a cookie, which the page's own HTML obeys: no script, no flash of the other one."""
     back = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}, require_https=request.is_secure())
-    response = redirect(back if safe else "studies")
+    # A path, for `redirect` would take a bare word for the name of a view.
+    response = HttpResponseRedirect(back if safe and back.startswith("/") else reverse("studies"))
     chosen = request.POST.get("theme", "")
     if chosen in THEMES:
         response.set_cookie(

@@ -53,7 +53,8 @@ def _create(form: TokenForm, user: User) -> tuple[ApiToken, str]:
 @login_required
 @require_POST
 def revoke_token(request: HttpRequest) -> HttpResponse:
-    token = get_object_or_404(ApiToken, user=Actor.of(request).user, pk=request.POST.get("token", ""))
+    wanted = request.POST.get("token", "").replace("\0", "")  # which no text in a database holds
+    token = get_object_or_404(ApiToken, user=Actor.of(request).user, pk=wanted)
     services.revoke_token(token=token)
     messages.success(request, f"“{token.name}” is revoked; whatever used it is signed out.")
     return redirect("tokens")
