@@ -40,7 +40,8 @@ def ratings_chart(board: Leaderboard) -> altair.LayerChart | None:
     base = altair.Chart(altair.Data(values=values))
     interval = base.mark_rule(strokeWidth=2, stroke=ACCENT, opacity=0.55).encode(
         y=place,
-        x=altair.X("low:Q", title=title, scale=scale),
+        # Not flush: shifted inwards, the outer numbers would run into their neighbours.
+        x=altair.X("low:Q", title=title, scale=scale, axis=altair.Axis(labelFlush=False, tickCount=8)),
         x2="high:Q",
     )
     dot = base.mark_point(filled=True, size=70, color=ACCENT, opacity=1).encode(y=place, x=altair.X("rating:Q"))
