@@ -122,10 +122,12 @@ class System:
 
     def _tell_other_shells(self) -> None:
         """Write the settings that `manage.py` reads when it is used beside the running system."""
-        names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SITE_URL")
+        # Those that say where things are: a command that looked elsewhere would find nothing, or import to nowhere.
+        names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SITE_URL", "STORAGE_URL", "EVALHUB_WEIGHTS", "EMAIL_URL")
+        told = {name: self.environment[name] for name in names if self.environment.get(name)}
         file = self.home / "environment"
         file.touch(mode=0o600)
-        file.write_text("".join(f"{name}='{self.environment[name]}'\n" for name in names))
+        file.write_text("".join(f"{name}='{value}'\n" for name, value in told.items()))
 
     def prepare_site(self) -> None:
         """Migrate, collect the static files when they have changed, load the demo into a new embedded database."""

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from evalhub import run
 from evalhub.embedded import Postgres, free_port
 from tests.systems import SOURCE, System, clean_environment, processes_of, running, spawn
 
@@ -236,3 +238,27 @@ def test_control_c_in_the_terminal_of_make_run_leaves_nothing(folder: Path) -> N
     assert b"evalhub | stopped" in printed, printed.decode()
     assert b"Traceback" not in printed
     assert processes_of(folder / "home") == {}
+
+
+def test_commands_beside_it_look_where_the_operator_said(folder: Path) -> None:
+    home, weights = folder / "home", folder / "weights elsewhere"
+    home.mkdir()
+    servers = {"DATABASE_URL": "postgresql:///nowhere", "REDIS_URL": "redis:///0"}
+    running_system = run.System({"EVALHUB_HOME": str(home), "EVALHUB_WEIGHTS": str(weights), **servers})
+    running_system.configure()
+    running_system._tell_other_shells()
+    told = subprocess.run(
+        [
+            sys.executable,
+            "manage.py",
+            "shell",
+            "-v0",
+            "-c",
+            "from django.conf import settings as s; print(s.WEIGHTS_FOLDER)",
+        ],
+        cwd=SOURCE,
+        env={**clean_environment(), "EVALHUB_HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.strip() == str(weights), told.stderr
