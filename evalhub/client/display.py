@@ -140,7 +140,7 @@ def show_leaderboard(board: Mapping[str, Any]) -> None:
             row["checkpoint"] + ("" if step is None else f" @ {step:,}"),
             _interval(row["rating"], row["low"], row["high"], 0),
             f"{row['comparisons']:,}",
-            *[_score(score) for score in row["scores"]],
+            *[_score(score) + (f"\nn = {score['n']:,}" if score["n"] else "") for score in row["scores"]],
         )
     out.print(table)
     fit = board["fit"]

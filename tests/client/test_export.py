@@ -4,7 +4,10 @@ import csv
 import io
 from typing import Any
 
+import pytest
+
 from evalhub.client.command import _write_rows
+from evalhub.client.display import show_leaderboard
 
 
 def board(fit: dict[str, int] | None) -> dict[str, Any]:
@@ -34,3 +37,12 @@ def test_a_name_is_no_formula_and_a_number_stays_one() -> None:
     line = written(None)
     assert (line["checkpoint"], line["rating"]) == ("'=cmd()", "-1.5")
     assert (line["fid:aaaaaaaa"], line["fid:aaaaaaaa n"], line["warnings"]) == ("12.5", "97", "Few.")
+
+
+def test_on_the_screen_every_score_has_its_number_of_samples(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = board({"votes": 120, "simulated_votes": 100})
+    shown["rows"][0] |= dict.fromkeys(("step", "low", "high", "rank_low", "rank_high")) | {"comparisons": 60}
+    show_leaderboard(shown)
+    said = capsys.readouterr().out
+    assert "n = 97" in said
+    assert "100 of 120 votes are simulated." in said

@@ -54,6 +54,8 @@ def test_simulated_votes_are_said_to_be_so(scene: Scene, client: Client) -> None
     scene.fit(votes=120, simulated_votes=100)
     text = page_text(scene, client)
     assert "simulated raters, not by people" in text
+    assert "What people say" not in text
+    assert text.count("100 of them simulated") == 2  # under the chart, and in how this was ranked
     assert text.count("100 of 120 votes simulated") >= 1  # in the chart, which may be copied from the page
 
 
