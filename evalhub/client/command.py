@@ -211,6 +211,9 @@ def _safe(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
+INTERRUPTED = 130
+
+
 def main() -> NoReturn:
     """Run the command; whatever is wrong is one sentence on standard error."""
     try:
@@ -221,6 +224,10 @@ def main() -> NoReturn:
         _end(str(problem), 1 if problem.status >= 500 else 2)
     except (Unreachable, OSError) as error:
         _end(str(error), 1)
+    except SystemExit as ended:  # Typer has turned Ctrl-C into a status
+        if ended.code == INTERRUPTED:
+            _end("Stopped; what the site has received stays there, and the same command goes on from it.", INTERRUPTED)
+        raise
     sys.exit(0)
 
 

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from evalhub.client import Problem, Unreachable, find
 from tests.client.conftest import Desk
 from tests.submitting import picture
+from tests.systems import clean_environment
 
 
 def submit(desk: Desk, folder: Path, name: str, *more: str, **environment: str) -> tuple[int, str, str]:
@@ -210,3 +213,19 @@ def test_a_body_without_length_and_one_too_large(desk: Desk, outputs: Path) -> N
         response = connection.getresponse()
         assert (response.status, response.getheader("Content-Type")) == (status, "application/problem+json")
         connection.close()
+
+
+def test_ctrl_c_says_how_to_go_on(desk: Desk, outputs: Path) -> None:
+    environment = {**clean_environment(), "EVALHUB_URL": desk.system.url, "EVALHUB_TOKEN": desk.token}
+    command = [sys.executable, "-m", "evalhub.client.command", "submit", "--study", "faces", "--checkpoint", "stopped"]
+    with subprocess.Popen(
+        [*command, "--wait", str(outputs)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Waiting for the scores" in line:
+                process.send_signal(signal.SIGINT)
+    assert process.returncode == 130, lines
+    assert lines[-1].startswith("evalhub: Stopped; what the site has received stays there")

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image, ImageFilter
 
-from evalhub.studies.models import StudyState
+from evalhub.studies.models import LogEntry, StudyState
 from raters.models import Choice, Enrolment, Fit, Rater, Vote
 from raters.simulation import Temper, judge, likeness
 from tests.raters.conftest import Desk, Picture, make_desk, noise, png, store
@@ -46,6 +46,8 @@ def simulate(**options: Any) -> str:
 
 def test_they_vote_through_the_services_and_are_labelled(restoration: Desk) -> None:
     assert simulate() == "3 simulated raters answered 60 pairs of study.\n"
+    entry = LogEntry.objects.get(verb="simulated raters")
+    assert (entry.study, entry.details["votes"]) == (restoration.study, 60)
     assert Rater.objects.filter(simulated=True, user=None).count() == Rater.objects.count() == 3
     assert Vote.objects.filter(simulated=True).count() == Vote.objects.count() == 60
     assert not Vote.objects.exclude(milliseconds=None).exists()  # nobody looked

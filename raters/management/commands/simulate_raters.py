@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.core.management.base import BaseCommand, CommandError
 
 from evalhub.problems import Refusal
-from evalhub.studies.models import Media, Study
+from evalhub.studies.models import LogEntry, Media, Study
 from raters import services
 from raters.models import Enrolment, PresentationCopy
 from raters.presentation import fit, read
@@ -45,6 +45,8 @@ class Command(BaseCommand):
                 f"Simulated raters judge by likeness to a reference, and some prompts of “{study.slug}” have none; "
                 "choose a study whose prompts all have one."
             )
+        asked = {name: options[name] for name in ("raters", "votes", "seed")}
+        LogEntry.write(study=study, actor=None, verb="simulated raters", subject=study, **asked)
         try:
             cast = self._compare(study, options["raters"], options["votes"], np.random.default_rng(options["seed"]))
         except Refusal as refusal:
