@@ -21,5 +21,5 @@ FROM base AS web
 USER evalhub
 VOLUME /state
 EXPOSE 8000
-CMD ["gunicorn", "evalhub.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--workers", "2", \
+CMD ["gunicorn", "evalhub.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", "--keep-alive", "75", "--workers", "2", \
      "--threads", "8", "--timeout", "120", "--preload", "--no-control-socket"]

@@ -36,6 +36,8 @@ def web(environment: dict[str, str], home: Path, address: str) -> Child:
         "--threads": "8",
         "--timeout": "120",
         "--graceful-timeout": "5",
+        # Longer than a client's own pause between two requests: else one closes just as the other asks.
+        "--keep-alive": "75",
         "--chdir": str(SOURCE),
     }
     words = [word for option in options.items() for word in option]
