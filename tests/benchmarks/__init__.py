@@ -1,33 +1,54 @@
-"""`make bench`: what EvalHub does beside what a peer does with the same data, on the same machine, in the same run."""
+"""`make bench`: what EvalHub does beside what a peer, or the limit, does with the same data on the same machine in the
+same run. Machines are noisy: both are measured in turn, several times, and compared by their medians."""
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Seconds of both, and the most that `ours / theirs` may be.
+    """One comparison. A module of this package yields them from a function `measure()`; it is found by that.
 
-    A module of this package yields them from a function `measure()`; `python -m tests.benchmarks` finds it by that.
+    Attributes:
+        what: the work that both did, with its size.
+        ours, theirs: readings of the same quantity, less being better: seconds, or bytes.
+        peer: whose reading `theirs` is: another tool, or the limit.
+        goal: the least that `ratio` should be; None where there is nothing to reach.
+        note: what a reader must know beside the figures, agreement of the results for example.
     """
 
     what: str
-    ours: float
+    ours: Sequence[float]
     peer: str
-    theirs: float
-    limit: float
+    theirs: Sequence[float]
+    goal: float | None
+    unit: str = "s"
+    note: str = ""
 
     @property
     def ratio(self) -> float:
-        return self.ours / self.theirs
+        """How many times as much the peer needs."""
+        return median(self.theirs) / median(self.ours)
+
+    @property
+    def reached(self) -> bool:
+        return self.goal is None or self.ratio >= self.goal
 
 
-def seconds(do: Callable[[], object], times: int = 3) -> float:
-    """The shortest of several runs: what the work takes when nothing else gets in its way."""
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        do()
-        taken.append(time.perf_counter() - began)
-    return min(taken)
+def seconds(do: Callable[[], object]) -> float:
+    gc.collect()
+    began = time.perf_counter()
+    do()
+    return time.perf_counter() - began
+
+
+def alternately(*works: Callable[[], object], times: int = 5, warm: bool = True) -> list[list[float]]:
+    """The seconds of each work in each of several rounds; a first round, not counted, warms caches where `warm`."""
+    if warm:
+        for work in works:
+            work()
+    rounds = [[seconds(work) for work in works] for _ in range(times)]
+    return [list(readings) for readings in zip(*rounds, strict=True)]
