@@ -6,6 +6,7 @@ Pure numpy and scipy: it works on plain columns and files, inside the site and w
 
 from raters.ranking.agreement import Agreement, krippendorff_alpha, preferences
 from raters.ranking.bootstrap import Bootstrap, bootstrap
+from raters.ranking.concordance import Coefficient, Concordance, VoteAccuracy, find_concordance, vote_accuracy
 from raters.ranking.controls import Controls, Share, swapped
 from raters.ranking.errors import MalformedVotes, RankingError, UnknownContestant, UnknownOption, UnknownOutcome
 from raters.ranking.influence import GroupInfluence, Influence, find_influence
@@ -24,6 +25,8 @@ __all__ = [
     "VERSION",
     "Agreement",
     "Bootstrap",
+    "Coefficient",
+    "Concordance",
     "ConfidenceSequence",
     "Controls",
     "Difference",
@@ -44,9 +47,11 @@ __all__ = [
     "UnknownOption",
     "UnknownOutcome",
     "Verdict",
+    "VoteAccuracy",
     "Votes",
     "bootstrap",
     "draw_pair",
+    "find_concordance",
     "find_influence",
     "find_separations",
     "find_trust",
@@ -57,4 +62,5 @@ __all__ = [
     "rank",
     "ship_verdict",
     "swapped",
+    "vote_accuracy",
 ]
