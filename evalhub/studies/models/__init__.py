@@ -1,0 +1,46 @@
+"""What is judged: studies, their prompts and members, the checkpoints that compete and the files they delivered."""
+
+from evalhub.studies.models.accounts import ApiToken, TokenScope, User
+from evalhub.studies.models.constraints import one_of
+from evalhub.studies.models.log import LogEntry
+from evalhub.studies.models.media import Media, MediaKind, media_path
+from evalhub.studies.models.members import Invite, InviteQuerySet, Membership, Role
+from evalhub.studies.models.prompts import Prompt
+from evalhub.studies.models.studies import Criterion, Modality, Study, StudyQuerySet, StudyState
+from evalhub.studies.models.submissions import (
+    Checkpoint,
+    EntryState,
+    ManifestEntry,
+    ManifestEntryQuerySet,
+    Sample,
+    Submission,
+    SubmissionState,
+)
+
+__all__ = [
+    "ApiToken",
+    "Checkpoint",
+    "Criterion",
+    "EntryState",
+    "Invite",
+    "InviteQuerySet",
+    "LogEntry",
+    "ManifestEntry",
+    "ManifestEntryQuerySet",
+    "Media",
+    "MediaKind",
+    "Membership",
+    "Modality",
+    "Prompt",
+    "Role",
+    "Sample",
+    "Study",
+    "StudyQuerySet",
+    "StudyState",
+    "Submission",
+    "SubmissionState",
+    "TokenScope",
+    "User",
+    "media_path",
+    "one_of",
+]
