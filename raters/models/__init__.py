@@ -1,0 +1,44 @@
+"""How people compare: raters, what they were shown, what they answered, and the rankings frozen from their votes."""
+
+from raters.models.comparisons import (
+    ANSWERS,
+    Choice,
+    Comparison,
+    ComparisonQuerySet,
+    Control,
+    PresentationCopy,
+    PresentationCopyQuerySet,
+    Reason,
+)
+from raters.models.fits import OWN_SLICE, Fit, FitQuerySet, FitState, Rating, slice_digest
+from raters.models.people import Enrolment, EnrolmentState, Rater
+from raters.models.ship_tests import Margin, MarginQuerySet, Outcome, Verdict
+from raters.models.standings import Standing
+from raters.models.votes import Vote, VoteQuerySet
+
+__all__ = [
+    "ANSWERS",
+    "OWN_SLICE",
+    "Choice",
+    "Comparison",
+    "ComparisonQuerySet",
+    "Control",
+    "Enrolment",
+    "EnrolmentState",
+    "Fit",
+    "FitQuerySet",
+    "FitState",
+    "Margin",
+    "MarginQuerySet",
+    "Outcome",
+    "PresentationCopy",
+    "PresentationCopyQuerySet",
+    "Rater",
+    "Rating",
+    "Reason",
+    "Standing",
+    "Verdict",
+    "Vote",
+    "VoteQuerySet",
+    "slice_digest",
+]

@@ -1,0 +1,160 @@
+"""What a rater was shown, and why."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Greatest, Least
+from django.utils import timezone
+
+from evalhub.studies.models import Checkpoint, Media, Prompt, Sample, Study, one_of
+from raters.models.people import Rater
+
+
+class Reason(models.TextChoices):
+    """Why a pair was drawn."""
+
+    LEAST = "least", "Least compared so far"
+    INFORMATION = "information", "Expected information"
+    REPEAT = "repeat", "Repeat with sides swapped"
+    GOLD = "gold", "Known answer"
+
+
+class Choice(models.TextChoices):
+    LEFT = "left", "Left"
+    RIGHT = "right", "Right"
+    TIE = "tie", "Tie"
+    BOTH_BAD = "both_bad", "Both bad"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+# What a vote that stands can say.
+ANSWERS = tuple(choice.value for choice in Choice if choice != Choice.WITHDRAWN)
+
+
+class Control(models.TextChoices):
+    NONE = "", "None"
+    REPEAT = "repeat", "Repeat"
+    GOLD = "gold", "Gold"
+
+
+class PresentationCopyQuerySet(models.QuerySet["PresentationCopy"]):
+    def ready(self) -> "PresentationCopyQuerySet":
+        return self.filter(problem="")
+
+
+class PresentationCopy(models.Model):
+    """A media file encoded anew under the study's presentation policy: the only bytes a rater's browser gets.
+
+    Two samples may be compared once they have copies of equal dimensions for the same prompt. The row is written after
+    its file. A file that cannot be encoded gets a row with the reason, so that it is not tried again for ever.
+    """
+
+    study = models.ForeignKey(Study, models.CASCADE, related_name="copies")
+    media = models.ForeignKey(Media, models.CASCADE, related_name="copies")
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    policy = models.CharField(max_length=32, help_text="Name and version of the encoding policy.")
+    size = models.PositiveBigIntegerField()
+    problem = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = PresentationCopyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "presentation copies"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["media", "width", "height", "policy"], name="copy_once_per_canvas"),
+            models.CheckConstraint(
+                condition=Q(problem="", size__gt=0) | (~Q(problem="") & Q(size=0)), name="copy_is_there_or_says_why"
+            ),
+        ]
+        # What can be offered is read again when a study's newest copy is another one.
+        indexes: ClassVar = [models.Index(fields=["study", "id"], name="copy_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.media} at {self.width}×{self.height}"
+
+    @property
+    def path(self) -> str:
+        name = f"{self.media.sha256}-{self.width}x{self.height}-{self.policy}"
+        return f"studies/{self.study_id}/shown/{name[:2]}/{name}"
+
+
+class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    def unanswered(self) -> "ComparisonQuerySet":
+        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased since."""
+        live = self.filter(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None)
+        return live.filter(answered_at=None).order_by("id")
+
+    def answered(self) -> "ComparisonQuerySet":
+        return self.filter(answered_at__isnull=False)
+
+
+class Comparison(models.Model):
+    """One impression: who was shown which pair on which sides, why it was drawn and how probable that was.
+
+    The tokens are random, one per side and one for the vote, and say nothing; the truth stays in this row. Both
+    checkpoints are repeated here so that counting a pair's comparisons needs no join.
+    """
+
+    LIFETIME = timedelta(hours=12)
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="comparisons")
+    rater = models.ForeignKey(Rater, models.PROTECT, related_name="comparisons")
+    prompt = models.ForeignKey(Prompt, models.PROTECT, related_name="+")
+    left = models.ForeignKey(Sample, models.PROTECT, related_name="+")
+    right = models.ForeignKey(Sample, models.PROTECT, related_name="+")
+    left_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
+    right_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
+    left_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
+    right_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=12, choices=Reason)
+    propensity = models.FloatField(help_text="Probability with which this pair of checkpoints was drawn.")
+    control = models.CharField(max_length=8, choices=Control, default=Control.NONE, blank=True)
+    expected = models.CharField(max_length=12, choices=Choice, blank=True, help_text="A gold control's answer.")
+    token = models.CharField(max_length=43, unique=True)
+    left_token = models.CharField(max_length=43, unique=True)
+    right_token = models.CharField(max_length=43, unique=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    shown_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the browser revealed both sides; unknown without JavaScript."
+    )
+    answered_at = models.DateTimeField(null=True, blank=True, help_text="Null again after an undo.")
+
+    objects = ComparisonQuerySet.as_manager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(left=F("right")), name="comparison_sides_differ"),
+            models.CheckConstraint(
+                condition=~Q(left_checkpoint=F("right_checkpoint")), name="comparison_checkpoints_differ"
+            ),
+            models.CheckConstraint(condition=Q(propensity__gt=0, propensity__lte=1), name="comparison_propensity"),
+            one_of("reason", Reason, "comparison_reason_known"),
+            one_of("control", Control, "comparison_control_known"),
+            models.CheckConstraint(
+                condition=Q(expected="") | Q(control=Control.GOLD, expected__in=ANSWERS),
+                name="comparison_expected_known",
+            ),
+            # A rater sees an unordered pair of samples once; a repeat is marked as the control it is.
+            models.UniqueConstraint(
+                F("rater"),
+                Least("left", "right"),
+                Greatest("left", "right"),
+                condition=Q(control=""),
+                name="comparison_pair_once_per_rater",
+            ),
+        ]
+        indexes: ClassVar = [
+            # What a rater left unanswered is offered to her again first.
+            models.Index(fields=["rater", "study"], condition=Q(answered_at=None), name="comparison_unanswered"),
+            models.Index(fields=["rater", "study", "answered_at"], name="comparison_by_rater"),
+            # A draw counts what a pair has had, per prompt.
+            models.Index(fields=["study", "left_checkpoint", "right_checkpoint", "prompt"], name="comparison_of_pair"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Comparison {self.pk}"

@@ -1,0 +1,67 @@
+"""Raters and their states in studies."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from evalhub.studies.models import Study, User, one_of
+
+
+class EnrolmentState(models.TextChoices):
+    INVITED = "invited", "Invited"
+    CONSENTED = "consented", "Consented"
+    TRAINING = "training", "Training"
+    QUALIFIED = "qualified", "Qualified"
+    ACTIVE = "active", "Active"
+    SCREENED_OUT = "screened_out", "Screened out"
+    COMPLETE = "complete", "Complete"
+
+
+class Rater(models.Model):
+    """A person who compares, apart from her account: erasing the account leaves the counts' history whole."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.OneToOneField(User, models.SET_NULL, null=True, blank=True, related_name="rater")
+    simulated = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    def __str__(self) -> str:
+        return f"Rater {self.pseudonym}{' (simulated)' if self.simulated else ''}"
+
+    @property
+    def pseudonym(self) -> str:
+        """Short enough for a table, and says nothing of the person."""
+        return str(self.pk)[:8]
+
+
+class Enrolment(models.Model):
+    """One rater's state in one study. Exclusion is reversible, says why, and says nothing about her pay."""
+
+    rater = models.ForeignKey(Rater, models.CASCADE, related_name="enrolments")
+    study = models.ForeignKey(Study, models.CASCADE, related_name="enrolments")
+    state = models.CharField(max_length=12, choices=EnrolmentState, default=EnrolmentState.INVITED)
+    group = models.CharField(max_length=40, blank=True, help_text="Where she comes from; rankings can be cut by it.")
+    consent_version = models.PositiveSmallIntegerField(null=True, blank=True)
+    consented_at = models.DateTimeField(null=True, blank=True)
+    excluded_at = models.DateTimeField(null=True, blank=True)
+    exclusion_reason = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["rater", "study"], name="enrolment_once_per_study"),
+            one_of("state", EnrolmentState, "enrolment_state_known"),
+            models.CheckConstraint(
+                condition=Q(excluded_at=None) | ~Q(exclusion_reason=""), name="enrolment_exclusion_has_reason"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=EnrolmentState.ACTIVE) | Q(consented_at__isnull=False),
+                name="enrolment_active_has_consent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rater} in {self.study}"
