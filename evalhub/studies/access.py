@@ -89,6 +89,15 @@ def has_right(actor: Actor, study: Study, right: str) -> bool:
     return right in RIGHTS.get(role_in(actor, study), frozenset())
 
 
+def ratings_visible(actor: Actor, study: Study) -> bool:
+    """Whether the actor may be told ratings, ranks, head-to-heads and what people answered.
+
+    A study that publishes late keeps them from all but its owners until it is closed, so that nobody can vote, submit
+    or withdraw by the standings. What machines score is not hidden.
+    """
+    return not study.hides_ratings or role_in(actor, study) == Role.OWNER
+
+
 def require(actor: Actor, study: Study, right: str) -> None:
     role = role_in(actor, study)
     if right not in RIGHTS.get(role, frozenset()):

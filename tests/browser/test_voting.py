@@ -86,7 +86,7 @@ def test_what_she_sees_is_what_she_answers(desk: Desk, site: str, page: Page) ->
     dark = desk.contestant("Dark", lambda place, _: Image.new("RGB", (48, 32), (10, 10, place)))
     bright = desk.contestant("Bright", lambda place, _: Image.new("RGB", (48, 32), (240, 240, place)))
     for other in desk.checkpoints[:3]:
-        other.withdrawn_at = timezone.now()
+        other.withdrawn_at, other.withdrawal_reason = timezone.now(), "A mistake in training."
         other.save()
     services.prepare_presentation(study=desk.study)
     seat(page, site, desk)
@@ -414,7 +414,7 @@ def test_the_pictures_are_equal_large_and_sharp(desk: Desk, site: str, page: Pag
 
 def test_a_picture_larger_than_its_pane_is_shown_whole(desk: Desk, site: str, page: Page) -> None:
     for checkpoint in desk.checkpoints:
-        checkpoint.withdrawn_at = timezone.now()
+        checkpoint.withdrawn_at, checkpoint.withdrawal_reason = timezone.now(), "A mistake in training."
         checkpoint.save()
     for name in ("Wide", "Wider"):
         desk.contestant(name, lambda place, number: noise(place, number).resize((1600, 1000)))

@@ -139,7 +139,7 @@ def test_a_withdrawn_checkpoint_is_no_longer_offered(desk: Desk) -> None:
     waiting = services.next_comparison(study=desk.study, rater=enrolment.rater)
     assert waiting is not None
     gone = waiting.left_checkpoint
-    gone.withdrawn_at = timezone.now()
+    gone.withdrawn_at, gone.withdrawal_reason = timezone.now(), "A mistake in training."
     gone.save()
     seen = []
     while (comparison := take(desk, enrolment)) is not None:

@@ -6,9 +6,10 @@ from evalhub.studies.models.log import LogEntry
 from evalhub.studies.models.media import Media, MediaKind, media_path
 from evalhub.studies.models.members import Invite, InviteQuerySet, Membership, Role
 from evalhub.studies.models.prompts import Prompt
-from evalhub.studies.models.studies import Criterion, Modality, Study, StudyQuerySet, StudyState
+from evalhub.studies.models.studies import ClosedBecause, Criterion, Modality, Study, StudyQuerySet, StudyState
 from evalhub.studies.models.submissions import (
     Checkpoint,
+    CheckpointQuerySet,
     EntryState,
     ManifestEntry,
     ManifestEntryQuerySet,
@@ -20,6 +21,8 @@ from evalhub.studies.models.submissions import (
 __all__ = [
     "ApiToken",
     "Checkpoint",
+    "CheckpointQuerySet",
+    "ClosedBecause",
     "Criterion",
     "EntryState",
     "Invite",

@@ -4,7 +4,7 @@ import uuid
 from typing import Any, ClassVar
 
 from django.db import models
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -24,6 +24,14 @@ class StudyState(models.TextChoices):
     OPEN = "open", "Open"
     PAUSED = "paused", "Paused"
     CLOSED = "closed", "Closed"
+
+
+class ClosedBecause(models.TextChoices):
+    """Why a study is closed."""
+
+    OWNER = "owner", "An owner closed it"
+    BUDGET = "budget", "All the answers it asked for are there"
+    SEPARATION = "separation", "The order of its contestants is settled"
 
 
 class StudyQuerySet(models.QuerySet["Study"]):
@@ -63,6 +71,25 @@ class Study(models.Model):
     presentation_edge = models.PositiveIntegerField(default=4096)
     works_without_javascript = models.BooleanField(default=False)
     votes_per_rater = models.PositiveIntegerField(null=True, blank=True, help_text="A rater is done after so many.")
+    votes_per_rater_per_day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="A rater goes on tomorrow after so many; days are those of UTC."
+    )
+    vote_budget = models.PositiveIntegerField(
+        null=True, blank=True, help_text="The study closes itself at so many answers, controls apart."
+    )
+    closes_when_separated = models.BooleanField(
+        default=False, help_text="The study closes itself when each contestant is told from the next in every ranking."
+    )
+    publishes_late = models.BooleanField(
+        default=False, help_text="Until the study is closed, only its owners see ratings and what people answered."
+    )
+    contestants_registered_at = models.DateTimeField(
+        null=True, blank=True, help_text="Checkpoints begun later are neither offered to raters nor ranked."
+    )
+    closed_because = models.CharField(max_length=12, choices=ClosedBecause, default="", blank=True)
+    answers_at_closing = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many answers there were when the study closed itself."
+    )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -76,6 +103,15 @@ class Study(models.Model):
         constraints: ClassVar = [
             one_of("modality", Modality, "study_modality_known"),
             one_of("state", StudyState, "study_state_known"),
+            models.CheckConstraint(
+                condition=(Q(votes_per_rater_per_day=None) | Q(votes_per_rater_per_day__gt=0))
+                & (Q(vote_budget=None) | Q(vote_budget__gt=0)),
+                name="study_limits_are_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(closed_because="") | Q(state=StudyState.CLOSED, closed_because__in=ClosedBecause.values),
+                name="study_closed_for_a_known_reason",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -84,6 +120,11 @@ class Study(models.Model):
     @property
     def takes_votes(self) -> bool:
         return self.state == StudyState.OPEN
+
+    @property
+    def hides_ratings(self) -> bool:
+        """Whether ratings, and what people answered, are for owners only as yet."""
+        return self.publishes_late and self.state != StudyState.CLOSED
 
 
 class Criterion(models.Model):

@@ -4,7 +4,7 @@ import uuid
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from evalhub.studies.models.accounts import User
@@ -21,6 +21,20 @@ class EntryState(models.TextChoices):
     MISSING = "missing", "Missing"
     RECEIVED = "received", "Received"
     BAD = "bad", "Bad"
+
+
+class CheckpointQuerySet(models.QuerySet["Checkpoint"]):
+    def registered(self) -> "CheckpointQuerySet":
+        """Those that may be ranked: all, or once the contestants are registered, those begun until then.
+
+        A withdrawn one stays among them, for its votes still tell the others apart.
+        """
+        begun_in_time = Q(created_at__lte=F("study__contestants_registered_at"))
+        return self.filter(Q(study__contestants_registered_at=None) | begun_in_time)
+
+    def competing(self) -> "CheckpointQuerySet":
+        """Those that raters may be offered: registered, wholly delivered, not withdrawn."""
+        return self.registered().filter(withdrawn_at=None, submission__state=SubmissionState.COMPLETE)
 
 
 class Checkpoint(models.Model):
@@ -40,6 +54,9 @@ class Checkpoint(models.Model):
     created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawal_reason = models.TextField(blank=True)
+
+    objects = CheckpointQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["name", "step"]
@@ -53,10 +70,21 @@ class Checkpoint(models.Model):
                 & (Q(price=None) | Q(price__gte=0)),
                 name="checkpoint_facts_not_negative",
             ),
+            models.CheckConstraint(
+                condition=Q(withdrawn_at=None, withdrawal_reason="")
+                | (Q(withdrawn_at__isnull=False) & ~Q(withdrawal_reason="")),
+                name="checkpoint_withdrawn_for_a_reason",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name if self.step is None else f"{self.name} @ {self.step:,}"
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it may be ranked; as `registered`, for one."""
+        registered_at = self.study.contestants_registered_at
+        return registered_at is None or self.created_at <= registered_at
 
 
 class Submission(models.Model):
