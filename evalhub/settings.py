@@ -243,6 +243,8 @@ SHARD_LEASE = timedelta(seconds=env.int("SHARD_LEASE_SECONDS", default=60))
 SHARD_SIZE = env.int("SHARD_SIZE", default=256)
 SHARD_MAX_ATTEMPTS = env.int("SHARD_MAX_ATTEMPTS", default=3)
 SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=15)
+# What the cache of features may hold, in bytes; what was not used for longest goes first.
+FEATURE_CACHE_BYTES = env.int("EVALHUB_FEATURE_CACHE_BYTES", default=50 * 2**30)
 TORCH_DEVICE = env.str("TORCH_DEVICE", default="auto")
 # What an hour of one device costs, in dollars; unset, no cost is shown.
 DEVICE_HOUR_PRICE = env.float("DEVICE_HOUR_PRICE", default=None)

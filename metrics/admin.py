@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from metrics.models import Reference, Run, Score, Shard, Weights
+from metrics.models import CachedFile, Reference, Run, Score, Shard, Weights
 
 
 class LookOnly(admin.ModelAdmin):
@@ -47,3 +47,10 @@ class ReferenceAdmin(LookOnly):
 @admin.register(Weights)
 class WeightsAdmin(LookOnly):
     list_display = ("name", "model", "sha256", "available_at")
+
+
+@admin.register(CachedFile)
+class CachedFileAdmin(LookOnly):
+    list_display = ("path", "study", "state", "size", "used_at")
+    list_filter = ("state",)
+    list_select_related = ("study",)

@@ -1,5 +1,17 @@
 """Everything that writes a run. Postgres is the truth; Celery only rings."""
 
+from metrics.services.features import (
+    CachedRow,
+    Evicted,
+    FileGone,
+    begin_file,
+    cache_size,
+    collect_orphans,
+    drop_file,
+    evict,
+    keep_rows,
+    note_use,
+)
 from metrics.services.merges import (
     Result,
     claim_merge,
@@ -11,13 +23,11 @@ from metrics.services.merges import (
 )
 from metrics.services.runs import cancel_run, default_metrics, default_reference, retry_run, start_run
 from metrics.services.shards import (
-    CachedRow,
     StaleLease,
     claim_shard,
     expire_lease,
     fail_attempt,
     finish_shard,
-    index_block,
     release_dead_worker,
     renew_lease,
 )
@@ -26,22 +36,30 @@ from metrics.services.weights import note_weights
 
 __all__ = [
     "CachedRow",
+    "Evicted",
+    "FileGone",
     "Result",
     "StaleLease",
     "Swept",
+    "begin_file",
+    "cache_size",
     "cancel_run",
     "claim_merge",
     "claim_shard",
+    "collect_orphans",
     "default_metrics",
     "default_reference",
+    "drop_file",
+    "evict",
     "expire_lease",
     "expire_merge",
     "fail_attempt",
     "fail_merge",
     "finish_merge",
     "finish_shard",
-    "index_block",
     "keep_reference_statistics",
+    "keep_rows",
+    "note_use",
     "note_weights",
     "release_dead_worker",
     "renew_lease",

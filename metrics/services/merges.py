@@ -13,6 +13,7 @@ from django.utils import timezone
 from evalhub.celery import enqueue
 from metrics.engine.registry import get_metric
 from metrics.models import Reference, ReferenceStatistics, Run, RunState, SampleScore, Score, ScoreState
+from metrics.services.features import keep_file
 from metrics.services.runs import wait_for_weights
 from metrics.services.shards import StaleLease, fail_run
 
@@ -134,7 +135,9 @@ def _end_attempt(run: Run, error: str) -> None:
     enqueue("metrics.merge_run", str(run.pk), countdown=2 ** (run.merge_attempts - 1))
 
 
-def keep_reference_statistics(*, reference: Reference, fingerprint: str, path: str, n: int) -> None:
-    """Remember where a reference's statistics under one fingerprint lie; the first to come stays."""
-    row = ReferenceStatistics(reference=reference, fingerprint=fingerprint, path=path, n=n)
-    ReferenceStatistics.objects.bulk_create([row], ignore_conflicts=True)
+def keep_reference_statistics(*, reference: Reference, fingerprint: str, path: str, size: int, n: int) -> None:
+    """Keep a file of a reference's statistics under one fingerprint; of several the first to come stays."""
+    with transaction.atomic():
+        file = keep_file(path=path, size=size)
+        row = ReferenceStatistics(reference=reference, fingerprint=fingerprint, file=file, n=n)
+        ReferenceStatistics.objects.bulk_create([row], ignore_conflicts=True)

@@ -18,6 +18,7 @@ from metrics.engine.errors import BadInput
 from metrics.engine.protocol import Protocol, named
 from metrics.engine.registry import MetricSpec, Need, get_metric
 from metrics.models import Reference, ReferenceImage, Run, RunState, Score, ScoreState, Shard, ShardState, Weights
+from metrics.services.features import lock_kept_files
 from metrics.services.shards import stop_shards
 
 DEFAULT_METRICS = ("fid", "lpips", "clip_score")
@@ -116,8 +117,10 @@ def retry_run(*, run: Run, actor: User | None) -> Run:
             )
         if not run.shards.exists():
             raise Conflict("This run never had anything to compute; its scores say why. Start a new run instead.")
-        todo = run.shards.filter(state__in=(ShardState.FAILED, ShardState.CANCELLED))
-        todo.update(state=ShardState.WAITING, attempts=0, samples_done=0, finished_at=None)
+        # What was finished is kept as long as its block is.
+        kept = lock_kept_files(paths=run.shards.exclude(block="").values_list("block", flat=True))
+        todo = run.shards.exclude(state=ShardState.DONE, block__in=kept)
+        todo.update(state=ShardState.WAITING, block="", problems={}, attempts=0, samples_done=0, finished_at=None)
         waiting = list(run.shards.filter(state=ShardState.WAITING).values_list("pk", flat=True))
         run.state = RunState.RUNNING if waiting else RunState.MERGING
         run.error, run.finished_at, run.merge_attempts = "", None, 0

@@ -4,9 +4,7 @@ A claim hands out a fencing token. Whoever comes later with an older token has l
 that was believed dead can neither write progress nor finish.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -15,22 +13,14 @@ from django.utils import timezone
 
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict
-from metrics.models import FeatureBlock, Run, RunState, Shard, ShardState
+from metrics.models import Run, RunState, Shard, ShardState
+from metrics.services.features import CachedRow, keep_rows
 
 UNFINISHED = (RunState.WAITING, RunState.RUNNING)
 
 
 class StaleLease(Conflict):
     """The shard or the merge was taken away: its lease ran out, or its run was cancelled."""
-
-
-@dataclass(frozen=True)
-class CachedRow:
-    """A value for the feature cache: under which fingerprint and key it is found, and its row in the block."""
-
-    fingerprint: str
-    key: str
-    row: int
 
 
 def claim_shard(*, shard_id: int, worker: str) -> Shard | None:
@@ -72,11 +62,21 @@ def renew_lease(*, shard_id: int, token: int, done: int, stage: str = "") -> boo
 
 
 def finish_shard(
-    *, shard_id: int, token: int, block: str, metrics: Sequence[str] = (), cached: Iterable[CachedRow] = ()
+    *,
+    shard_id: int,
+    token: int,
+    block: str,
+    size: int = 0,
+    metrics: Sequence[str] = (),
+    problems: Mapping[str, str] | None = None,
+    cached: Iterable[CachedRow] = (),
 ) -> None:
     """Record the shard's block in storage and what it adds to the cache; the last shard of a run starts the merge.
 
-    Args: metrics: those whose features the block holds; others had no weights on its worker.
+    Args:
+        block: announced by `begin_file` and written; size: its bytes.
+        metrics: those whose features the block holds; others had no weights on its worker.
+        problems: metric → why some of its samples have no features of it.
     Raises: StaleLease when the shard was taken away meanwhile; nothing is recorded then.
     """
     with transaction.atomic():
@@ -86,6 +86,7 @@ def finish_shard(
             state=ShardState.DONE,
             block=block,
             metrics=list(metrics),
+            problems=dict(problems or {}),
             lease_expires_at=None,
             stage="",
             finished_at=timezone.now(),
@@ -93,20 +94,8 @@ def finish_shard(
         )
         if not done:
             raise StaleLease("The shard was given to another worker or its run was cancelled; this result is dropped.")
-        index_block(study_id=run.submission.checkpoint.study_id, path=block, rows=cached)
+        keep_rows(study_id=run.submission.checkpoint.study_id, path=block, size=size, rows=cached)
         start_merge_if_due(run=run)
-
-
-def index_block(*, study_id: UUID, path: str, rows: Iterable[CachedRow]) -> None:
-    """Let later passes find these rows of a block in storage; what is there already stays."""
-    FeatureBlock.objects.bulk_create(
-        [
-            FeatureBlock(study_id=study_id, fingerprint=row.fingerprint, key=row.key, path=path, row=row.row)
-            for row in rows
-        ],
-        batch_size=2000,
-        ignore_conflicts=True,
-    )
 
 
 def start_merge_if_due(*, run: Run) -> bool:

@@ -17,6 +17,7 @@ from evalhub.celery import enqueue
 from evalhub.problems import Refusal
 from evalhub.studies.models import Modality, Prompt, Submission, SubmissionState
 from metrics.models import Run, RunState, Score, ScoreState, Shard, ShardState, Weights
+from metrics.services.features import evict
 from metrics.services.merges import expire_merge
 from metrics.services.runs import resume_metric, start_run
 from metrics.services.shards import UNFINISHED, expire_lease, start_merge_if_due
@@ -31,6 +32,7 @@ class Swept:
     merges: int = 0
     started: int = 0
     resumed: int = 0
+    evicted: int = 0
 
 
 def sweep() -> Swept:
@@ -45,6 +47,7 @@ def sweep() -> Swept:
     swept.started = _start_forgotten_runs()
     swept.resumed = _resume_waiting_scores()
     swept.rung = _ring_again()
+    swept.evicted = evict().files
     return swept
 
 

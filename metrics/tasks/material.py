@@ -20,9 +20,9 @@ from metrics.engine.catalogue import get_weights_spec
 from metrics.engine.errors import EngineError, MissingWeights
 from metrics.engine.protocol import Protocol
 from metrics.engine.registry import get_metric
-from metrics.engine.subjects import Subject
+from metrics.engine.subjects import Picture, Subject
 from metrics.engine.weights import Weights
-from metrics.models import FeatureBlock
+from metrics.models import FeatureRow
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,7 @@ def _subject(sample: Sample) -> Subject:
         key=sample.media.sha256,
         open=_opener(sample.media),
         caption=sample.prompt.text or None,
-        reference_key=reference.sha256 if reference else None,
-        reference_open=_opener(reference) if reference else None,
+        reference=Picture(reference.sha256, _opener(reference)) if reference else None,
         name=f"The output for prompt “{sample.prompt.key}” (seed {sample.seed})",
     )
 
@@ -124,12 +123,13 @@ class Cache:
 
     def lookup(self, fingerprint: str, keys: Sequence[str]) -> Mapping[str, Row]:
         """The engine's `Lookup`: reads each block that holds some of the rows once."""
-        wanted: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        known = FeatureBlock.objects.filter(study=self._study_id, fingerprint=fingerprint, key__in=keys)
-        for path, key, row in known.values_list("path", "key", "row"):
-            wanted[path].append((key, row))
+        wanted: dict[tuple[int, str], list[tuple[str, int]]] = defaultdict(list)
+        known = FeatureRow.objects.filter(study=self._study_id, fingerprint=fingerprint, key__in=keys)
+        for file, path, key, row in known.values_list("file", "file__path", "key", "row"):
+            wanted[file, path].append((key, row))
+        services.note_use(files=[file for file, _ in wanted])
         rows: dict[str, Row] = {}
-        for path, places in wanted.items():
+        for (_, path), places in wanted.items():
             rows.update(_rows_from(path, fingerprint, places))
         self._found.update((fingerprint, key) for key in rows)
         return rows
@@ -162,6 +162,10 @@ def load_block(path: str) -> Block:
         return Block.load(file.read())
 
 
-def keep(path: str, data: bytes) -> str:
-    """Store a file that is never changed; where it lies."""
+def keep(study_id: UUID, path: str, data: bytes) -> str:
+    """Store a file of the cache, which is never changed; where it lies."""
+    services.begin_file(study_id=study_id, path=path)
+    # Without a kept row, what lies there was left by a database that is no more.
+    if default_storage.exists(path):
+        default_storage.delete(path)
     return default_storage.save(path, ContentFile(data))

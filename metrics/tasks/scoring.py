@@ -56,10 +56,20 @@ def _compute(shard: Shard, lease: Lease) -> None:
     )
     # The token in its name keeps the files of two attempts apart.
     name = f"studies/{study_id}/blocks/{run.pk}/{shard.index:05d}-{shard.token}.safetensors"
-    path = keep(name, block.to_bytes())
-    services.finish_shard(
-        shard_id=shard.pk, token=shard.token, block=path, metrics=metrics, cached=cache.new_rows(block)
-    )
+    data = block.to_bytes()
+    path = keep(study_id, name, data)
+    try:
+        services.finish_shard(
+            shard_id=shard.pk,
+            token=shard.token,
+            block=path,
+            size=len(data),
+            metrics=metrics,
+            cached=cache.new_rows(block),
+        )
+    except services.StaleLease:
+        services.drop_file(path=path)
+        raise
 
 
 def _computable(shard: Shard, protocol: Protocol, lease: Lease) -> list[str]:

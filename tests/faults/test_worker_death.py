@@ -31,10 +31,9 @@ sys.path.insert(0, {str(SOURCE / "tests" / "metrics")!r})
 from material import photograph_submission
 from evalhub.studies.models import Submission, User
 from metrics import services
-from metrics.models import FeatureBlock, ReferenceStatistics
+from metrics.models import CachedFile
 # Nothing that an earlier run computed may be found again.
-FeatureBlock.objects.all().delete()
-ReferenceStatistics.objects.all().delete()
+CachedFile.objects.all().delete()
 submission = Submission.objects.first() or photograph_submission(12)
 actor = User.objects.get_or_create(username="rita")[0]
 print(services.start_run(submission=submission, metrics=["fid", "lpips"], actor=actor).pk)

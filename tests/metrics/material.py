@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -32,6 +33,13 @@ def claimed(shard: Shard, worker: str = "worker") -> Shard:
     claim = services.claim_shard(shard_id=shard.pk, worker=worker)
     assert claim is not None
     return claim
+
+
+def finish(shard: Shard, **what: Any) -> None:
+    """End a claimed shard as a worker does that has written its block."""
+    study = shard.run.submission.checkpoint.study_id
+    block = services.begin_file(study_id=study, path=f"studies/{study}/blocks/{shard.run_id}/{shard.pk}-{shard.token}")
+    services.finish_shard(shard_id=shard.pk, token=shard.token, block=block, **what)
 
 
 @dataclass(frozen=True)

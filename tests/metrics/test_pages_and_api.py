@@ -15,6 +15,7 @@ from evalhub.studies.services import create_token
 from metrics import services, views
 from metrics.models import Run, RunState, ScoreState
 from tests.metrics.material import claimed
+from tests.metrics.material import finish as finish_shard
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +48,7 @@ SignedIn = Callable[[str], Client]
 
 def finish(run: Run) -> None:
     for shard in run.shards.all():
-        services.finish_shard(shard_id=shard.pk, token=claimed(shard).token, block="b")
+        finish_shard(claimed(shard))
     merge = services.claim_merge(run_id=run.pk)
     assert merge is not None
     efficiency = {

@@ -13,7 +13,7 @@ from evalhub.studies.models import LogEntry, Modality, Study, Submission, Submis
 from metrics import services
 from metrics.engine.protocol import Protocol, named
 from metrics.models import Run, RunState, ScoreState, Shard, ShardState
-from tests.metrics.material import claimed, grey, make_study, store, submit
+from tests.metrics.material import claimed, finish, grey, make_study, store, submit
 
 pytestmark = pytest.mark.django_db
 
@@ -180,8 +180,7 @@ def test_cancelling_stops_what_is_not_finished(grey_submission: MakeSubmission, 
     settings.SHARD_SIZE = 1
     run = services.start_run(submission=grey_submission(3))
     done, running, _ = run.shards.all()
-    token = claimed(done).token
-    services.finish_shard(shard_id=done.pk, token=token, block="b")
+    finish(claimed(done))
     token = claimed(running).token
 
     run = services.cancel_run(run=run, actor=None)
@@ -199,8 +198,7 @@ def test_a_retry_keeps_what_is_done(grey_submission: MakeSubmission, settings: S
     settings.SHARD_SIZE = 1
     run = services.start_run(submission=grey_submission(3))
     done = run.shards.all()[0]
-    token = claimed(done).token
-    services.finish_shard(shard_id=done.pk, token=token, block="kept")
+    finish(claimed(done))
     services.cancel_run(run=run, actor=None)
 
     run = services.retry_run(run=run, actor=None)
@@ -213,9 +211,7 @@ def test_a_retry_keeps_what_is_done(grey_submission: MakeSubmission, settings: S
 
 def test_a_retry_of_a_merge_merges_again(grey_submission: MakeSubmission) -> None:
     run = services.start_run(submission=grey_submission(3))
-    shard = run.shards.get()
-    token = claimed(shard).token
-    services.finish_shard(shard_id=shard.pk, token=token, block="b")
+    finish(claimed(run.shards.get()))
     services.cancel_run(run=run, actor=None)
 
     run = services.retry_run(run=run, actor=None)

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from evalhub.studies.models import Study, Submission, User
 from evalhub.supervisor import Child
 from metrics import services
-from metrics.models import FeatureBlock, ReferenceStatistics, Run, RunState, ScoreState, Shard, ShardState, Weights
+from metrics.models import CachedFile, FeatureRow, Run, RunState, ScoreState, Shard, ShardState, Weights
 from tests.metrics.material import photograph_submission
 from tests.workers import wait_for, worker
 
@@ -56,8 +56,7 @@ def test_one_three_and_seven_shards_give_the_same_bits(
     results = []
     for shards, size in ((1, 14), (3, 5), (7, 2)):
         # Nothing that an earlier round computed may be found again.
-        FeatureBlock.objects.all().delete()
-        ReferenceStatistics.objects.all().delete()
+        CachedFile.objects.all().delete()
         settings.SHARD_SIZE = size
         run = score(services.start_run(submission=submission, metrics=["fid", "kid", "lpips"], actor=researcher))
         assert (run.state, run.error) == (RunState.DONE, "")
@@ -85,7 +84,7 @@ def test_what_cannot_be_read_from_the_cache_is_computed_again(
     submission: Submission, researcher: User, score: Until
 ) -> None:
     first = score(services.start_run(submission=submission, metrics=["lpips"], actor=researcher))
-    for path in FeatureBlock.objects.values_list("path", flat=True).distinct():
+    for path in CachedFile.objects.values_list("path", flat=True):
         default_storage.delete(path)
 
     second = score(services.start_run(submission=submission, metrics=["lpips"], actor=researcher))
@@ -154,7 +153,7 @@ def test_a_cancelled_run_frees_its_worker(researcher: User, scoring_worker: Chil
     wait_for(lambda: "The pass was asked to stop" in scoring_worker.last_words(3), scoring_worker, seconds=20)
     shard = run.shards.get()
     assert (shard.state, shard.block) == (ShardState.CANCELLED, "")
-    assert not FeatureBlock.objects.exists()
+    assert not FeatureRow.objects.exists()
 
 
 def test_the_worker_fetches_weights_on_first_need(

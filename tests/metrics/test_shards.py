@@ -13,8 +13,8 @@ from pytest_django import Settings
 
 from evalhub.studies.models import Submission
 from metrics import services
-from metrics.models import FeatureBlock, Run, RunState, Score, ScoreState, Shard, ShardState
-from tests.metrics.material import claimed
+from metrics.models import FeatureRow, Run, RunState, Score, ScoreState, Shard, ShardState
+from tests.metrics.material import claimed, finish
 
 pytestmark = pytest.mark.django_db
 
@@ -65,15 +65,15 @@ def test_shards_that_finish_together_start_the_merge_once(run: Run, doorbell: re
     doorbell.delete("gpu")
     barrier = Barrier(len(claims))
 
-    def finish(shard: Shard) -> None:
+    def end(shard: Shard) -> None:
         try:
             barrier.wait()
-            services.finish_shard(shard_id=shard.pk, token=shard.token, block=f"block {shard.index}")
+            finish(shard)
         finally:
             connection.close()
 
     with ThreadPoolExecutor(len(claims)) as threads:
-        list(threads.map(finish, claims))
+        list(threads.map(end, claims))
 
     run.refresh_from_db()
     assert run.state == RunState.MERGING
@@ -119,10 +119,11 @@ def test_a_worker_believed_dead_is_fenced_off(run: Run) -> None:
 
     second.refresh_from_db()
     assert (second.state, second.worker, second.attempts) == (ShardState.LEASED, "quick", 2)
-    assert not FeatureBlock.objects.exists()
-    services.finish_shard(shard_id=second.pk, token=second.token, block="good")
+    assert not FeatureRow.objects.exists()
+    finish(second)
     second.refresh_from_db()
-    assert (second.state, second.block, second.samples_done) == (ShardState.DONE, "good", 1)
+    assert (second.state, second.samples_done) == (ShardState.DONE, 1)
+    assert second.block.endswith(f"{second.pk}-{second.token}")
 
 
 def test_a_renewed_lease_does_not_expire_and_shows_progress(run: Run) -> None:
@@ -179,7 +180,7 @@ def test_a_dead_workers_shard_is_free_at_once(run: Run) -> None:
 
 def finished(run: Run) -> Run:
     for shard in run.shards.all():
-        services.finish_shard(shard_id=shard.pk, token=claimed(shard).token, block=f"block {shard.index}")
+        finish(claimed(shard))
     merge = services.claim_merge(run_id=run.pk)
     assert merge is not None
     return merge

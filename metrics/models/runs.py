@@ -1,4 +1,4 @@
-"""How machines score: runs over submissions, their shards, the features they keep and the scores they end in."""
+"""Runs over submissions, and the shards that workers take."""
 
 import uuid
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from evalhub.studies.models import Media, Sample, Study, Submission, User, one_of
-from metrics.engine.registry import MetricSpec, get_metric
+from evalhub.studies.models import Submission, User, one_of
+from metrics.models.references import Reference
+from metrics.models.scores import Score
 
 
 class RunState(models.TextChoices):
@@ -28,77 +29,6 @@ class ShardState(models.TextChoices):
     DONE = "done", "Done"
     FAILED = "failed", "Failed"
     CANCELLED = "cancelled", "Cancelled"
-
-
-class ScoreState(models.TextChoices):
-    DONE = "done", "Done"
-    WAITING_FOR_WEIGHTS = "waiting_for_weights", "Waiting for weights"
-    FAILED = "failed", "Failed"
-
-
-class Reference(models.Model):
-    """The real images that FID and KID compare with: a named, ordered list of media that never changes."""
-
-    study = models.ForeignKey(Study, models.CASCADE, related_name="references")
-    name = models.CharField(max_length=120)
-    media = models.ManyToManyField(Media, through="ReferenceImage", related_name="+")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["study", "name"], name="reference_name_once")]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class ReferenceImage(models.Model):
-    reference = models.ForeignKey(Reference, models.CASCADE, related_name="images")
-    media = models.ForeignKey(Media, models.PROTECT, related_name="+")
-    position = models.PositiveIntegerField()
-
-    class Meta:
-        ordering: ClassVar = ["position"]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["reference", "position"], name="reference_order")]
-
-    def __str__(self) -> str:
-        return f"{self.position} of {self.reference}"
-
-
-class ReferenceStatistics(models.Model):
-    """Cached statistics of a reference under one extractor's fingerprint; the numbers lie in storage as safetensors."""
-
-    reference = models.ForeignKey(Reference, models.CASCADE, related_name="statistics")
-    fingerprint = models.CharField(max_length=64)
-    path = models.CharField(max_length=300)
-    n = models.PositiveIntegerField()
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        verbose_name_plural = "reference statistics"
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["reference", "fingerprint"], name="reference_statistics_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.reference} under {self.fingerprint[:12]}"
-
-
-class Weights(models.Model):
-    """Weights that some worker of this site has, by the hash of their tensors: what a new run may pin and count on."""
-
-    name = models.CharField(max_length=80, unique=True)
-    sha256 = models.CharField(max_length=64, help_text="Of the tensors, whichever file they came from.")
-    model = models.CharField(
-        max_length=40, blank=True, help_text="The architecture, where a checkpoint does not say it."
-    )
-    # Renewed by every pull, import and verify; scores that waited since before it are taken up again.
-    available_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        verbose_name_plural = "weights"
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class RunQuerySet(models.QuerySet["Run"]):
@@ -159,7 +89,7 @@ class Run(models.Model):
     def is_finished(self) -> bool:
         return self.state in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
-    def scores_in_order(self) -> list["Score"]:
+    def scores_in_order(self) -> list[Score]:
         """Its scores in the order in which its metrics were named."""
         return sorted(self.scores.all(), key=lambda score: self.metrics.index(score.metric))
 
@@ -207,6 +137,9 @@ class Shard(models.Model):
     metrics = ArrayField(
         models.CharField(max_length=40), default=list, blank=True, help_text="Whose features its block holds."
     )
+    problems = models.JSONField(
+        default=dict, blank=True, help_text="Metric → why these samples have no value of it; the others go on."
+    )
     error = models.TextField(blank=True, help_text="The last attempt's that failed.")
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -240,76 +173,7 @@ class Shard(models.Model):
             return 0.0
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
 
-
-class FeatureBlock(models.Model):
-    """An index row of the feature cache: in which block and row one value of one fingerprint lies.
-
-    The cache is the study's own, like its media, so that nobody learns from a quick answer what another team has.
-    """
-
-    study = models.ForeignKey(Study, models.CASCADE, related_name="+")
-    fingerprint = models.CharField(max_length=64)
-    key = models.CharField(
-        max_length=129, help_text="The SHA-256 of what went in: an image, a caption, or an image and its reference."
-    )
-    path = models.CharField(max_length=300)
-    row = models.PositiveIntegerField()
-
-    class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["study", "fingerprint", "key"], name="features_once")]
-
-    def __str__(self) -> str:
-        return f"{self.path} row {self.row}"
-
-
-class Score(models.Model):
-    """One metric's result for one run. Only scores of one fingerprint share a column."""
-
-    run = models.ForeignKey(Run, models.CASCADE, related_name="scores")
-    metric = models.CharField(max_length=40)
-    state = models.CharField(max_length=20, choices=ScoreState, default=ScoreState.DONE)
-    value = models.FloatField(null=True)
-    low = models.FloatField(null=True)
-    high = models.FloatField(null=True)
-    interval = models.CharField(max_length=200, blank=True, help_text="The method of the interval.")
-    n = models.PositiveIntegerField(default=0)
-    fingerprint = models.CharField(max_length=64, blank=True)
-    protocol = models.JSONField(default=dict)
-    details = models.JSONField(default=dict, help_text="Further figures of the metric, by name.")
-    warnings = models.JSONField(default=list)
-    note = models.TextField(blank=True, help_text="Why there is no value, and what to do.")
-    missing_weights = ArrayField(models.CharField(max_length=80), default=list, blank=True)
-    retried_in = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="+")
-    efficiency = models.JSONField(default=dict, help_text="Seconds by stage, images per second, peak memory, device.")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["run", "metric"], name="score_once_per_run"),
-            one_of("state", ScoreState, "score_state_known"),
-            models.CheckConstraint(
-                condition=Q(state=ScoreState.DONE, value__isnull=False) | (~Q(state=ScoreState.DONE) & Q(value=None)),
-                name="score_has_value_when_done",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.metric} of run {self.run_id}"
-
     @property
-    def spec(self) -> MetricSpec:
-        return get_metric(self.metric)
-
-
-class SampleScore(models.Model):
-    """One sample's value of a per-sample metric: what "worst regressions" are sorted by."""
-
-    score = models.ForeignKey(Score, models.CASCADE, related_name="samples")
-    sample = models.ForeignKey(Sample, models.CASCADE, related_name="+")
-    value = models.FloatField()
-
-    class Meta:
-        constraints: ClassVar = [models.UniqueConstraint(fields=["score", "sample"], name="sample_score_once")]
-
-    def __str__(self) -> str:
-        return f"{self.value:.4g} for sample {self.sample_id}"
+    def rate(self) -> float | None:
+        """Samples per second of its last attempt, once that says something."""
+        return self.samples_done / self.busy_seconds if self.samples_done and self.busy_seconds else None
