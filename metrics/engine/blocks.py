@@ -9,7 +9,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,6 +60,7 @@ class Block:
         columns: column → (n, …) float32, in the same order.
         row_keys: column → the n keys under which its rows may be found again.
         fingerprints: column → the fingerprint of what made it.
+        problems: column that was left out → why, as a sentence; a sample did not fit it.
     """
 
     keys: tuple[str, ...]
@@ -67,6 +68,7 @@ class Block:
     row_keys: Mapping[str, tuple[str, ...]]
     fingerprints: Mapping[str, str]
     efficiency: Efficiency
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         facts = {
@@ -74,6 +76,7 @@ class Block:
             "row_keys": dict(self.row_keys),
             "fingerprints": dict(self.fingerprints),
             "efficiency": asdict(self.efficiency),
+            "problems": dict(self.problems),
         }
         arrays = {name: np.ascontiguousarray(rows) for name, rows in self.columns.items()}
         return safetensors.save(arrays, metadata={name: json.dumps(fact) for name, fact in facts.items()})
@@ -93,6 +96,7 @@ class Block:
                 row_keys={column: tuple(keys) for column, keys in facts["row_keys"].items()},
                 fingerprints=facts["fingerprints"],
                 efficiency=Efficiency(**facts["efficiency"]),
+                problems=facts.get("problems", {}),
             )
         except (KeyError, TypeError) as fault:
             raise Mismatch(f"This file is not a block of features ({fault}); compute the shard again.") from None

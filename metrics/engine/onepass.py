@@ -6,7 +6,6 @@ the fork: a process that forks after multi-threaded torch has run hangs (set OMP
     torch.set_num_threads, per worker as you like).
 """
 
-import hashlib
 import os
 import resource
 import time
@@ -23,13 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metrics.engine.blocks import Block, Efficiency, Lookup, Row
+from metrics.engine.columns import COLUMNS, Role
 from metrics.engine.errors import BadInput, Stopped
 from metrics.engine.extractors import Extractor, load_extractor
 from metrics.engine.images import decode_image
 from metrics.engine.protocol import Protocol
 from metrics.engine.references import Reference, reference_from_blocks
-from metrics.engine.registry import Need, columns_of, get_metric
-from metrics.engine.subjects import Opener, Subject
+from metrics.engine.registry import columns_of, get_metric
+from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 
 Pixels = NDArray[np.uint8]
@@ -52,6 +52,7 @@ def compute_block(
     on_progress: Callable[[int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     cached: Lookup | None = None,
+    spare_others: bool = False,
 ) -> Block:
     """Every row that `metrics` need of `subjects`, in their order.
 
@@ -59,6 +60,8 @@ def compute_block(
         on_progress: called with the number of subjects done so far.
         should_stop: asked between pictures; True ends the pass with `Stopped`.
         cached: rows already known; see `blocks.Lookup`.
+        spare_others: a sample that does not fit one metric (of another size than its reference, say) leaves that
+            metric's column out of the block, with the sentence in `Block.problems`, instead of ending the pass.
     Raises: BadInput, UnreadableImage, MissingWeights, WrongWeights, Mismatch, Stopped.
     """
     columns = columns_of(list(metrics))
@@ -67,7 +70,9 @@ def compute_block(
     place = torch.device(device)
     batch = batch_size or (BATCH_ON_CPU if place.type == "cpu" else BATCH_ON_GPU)
     threads = decode_threads or min(4, os.cpu_count() or 1)
-    a_pass = _Pass(protocol, weights, place, batch, threads, on_progress or _ignore, should_stop or _never)
+    a_pass = _Pass(
+        protocol, weights, place, batch, threads, on_progress or _ignore, should_stop or _never, spare_others
+    )
     return a_pass.run(subjects, columns, cached or _nothing_known)
 
 
@@ -103,19 +108,11 @@ def compute_reference(
 def _check_needs(subjects: Sequence[Subject], metrics: Sequence[str]) -> None:
     if not subjects:
         raise BadInput("There are no samples to measure; give at least one.")
-    for metric in metrics:
-        spec = get_metric(metric)
-        for subject in subjects:
-            if Need.PAIRED_REFERENCE in spec.needs and not (subject.reference_open and subject.reference_key):
-                raise BadInput(f"{subject.title} has no reference, which {spec.title} compares it with; give it one.")
-            if Need.CAPTION in spec.needs and subject.caption is None:
-                raise BadInput(f"{subject.title} has no caption, which {spec.title} compares it with; give it one.")
-
-
-def _row_key(extractor: Extractor, subject: Subject) -> str:
-    if extractor.source == "caption":
-        return hashlib.sha256((subject.caption or "").encode()).hexdigest()
-    return f"{subject.key}|{subject.reference_key}" if extractor.source == "pair" else subject.key
+    for spec in map(get_metric, metrics):
+        for role in {role for column in spec.columns for role in COLUMNS[column].roles}:
+            for subject in subjects:
+                if not subject.has(role):
+                    raise BadInput(f"{subject.title} has no {role}, which {spec.title} compares it with; give it one.")
 
 
 def _ignore(_done: int) -> None:
@@ -131,42 +128,69 @@ def _nothing_known(_fingerprint: str, _keys: Sequence[str]) -> dict[str, Row]:
 
 
 @dataclass
-class _Column:
-    """One column while it fills: its maker, the rows found or made so far, and inputs waiting for a full batch."""
+class _Making:
+    """One maker's rows: those found, those made so far frame by frame, and inputs waiting for a full batch.
+
+    Columns that apply the same maker to different roles share one, and so share its rows.
+    """
 
     extractor: Extractor
-    fingerprint: str
-    keys: tuple[str, ...]
-    rows: dict[str, Row]
-    waiting: dict[tuple[int, ...], list[tuple[str, Tensor]]] = field(default_factory=lambda: defaultdict(list))
+    found: dict[str, Row] = field(default_factory=dict)
+    made: dict[tuple[str, int], Row] = field(default_factory=dict)
+    frames: dict[str, int] = field(default_factory=dict)
+    waiting: dict[tuple[int, ...], list[tuple[str, int, Tensor]]] = field(default_factory=lambda: defaultdict(list))
     asked: set[str] = field(default_factory=set)
+    problem: str = ""
 
-    def wants(self, index: int) -> bool:
-        """Whether this subject's row is still to be made, and not already on its way from an equal subject."""
-        key = self.keys[index]
-        if key in self.rows or key in self.asked:
+    def wants(self, key: str) -> bool:
+        """Whether this row is still to be made, and not already on its way from equal content."""
+        if key in self.found or key in self.asked:
             return False
         self.asked.add(key)
         return True
 
-    def take(self, index: int, prepared: Tensor) -> None:
-        group = self.waiting[tuple(prepared.shape)]
-        group.append((self.keys[index], prepared))
-        if len(group) == self.extractor.batch_for(prepared):
-            self._forward(self.waiting.pop(tuple(prepared.shape)))
+    def take(self, key: str, prepared: Tensor) -> None:
+        """(f, …) inputs of one row, one per frame."""
+        self.frames[key] = len(prepared)
+        for frame, each in enumerate(prepared):
+            group = self.waiting[tuple(each.shape)]
+            group.append((key, frame, each))
+            if len(group) == self.extractor.batch_for(each):
+                self._forward(self.waiting.pop(tuple(each.shape)))
 
     def finish(self) -> None:
         for group in self.waiting.values():
             self._forward(group)
         self.waiting.clear()
 
-    def _forward(self, group: list[tuple[str, Tensor]]) -> None:
-        inputs = torch.stack([prepared for _, prepared in group])
+    def row(self, key: str, *, moving: bool) -> Row:
+        """One row; of a video, its frames' rows in a stack."""
+        if key in self.found:
+            return self.found[key]
+        if moving:
+            return np.stack([self.made[key, frame] for frame in range(self.frames[key])])
+        return self.made[key, 0]
+
+    def _forward(self, group: list[tuple[str, int, Tensor]]) -> None:
+        inputs = torch.stack([each for _, _, each in group])
         missing = self.extractor.batch_for(inputs[0]) - len(group)
         if missing:
             inputs = torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])])
         rows = self.extractor.forward(inputs)[: len(group)].float().cpu().numpy()
-        self.rows.update({key: np.array(row) for (key, _), row in zip(group, rows, strict=True)})
+        self.made.update({(key, frame): np.array(row) for (key, frame, _), row in zip(group, rows, strict=True)})
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """One column while it fills: its maker's rows, what each is made of and the keys they go by."""
+
+    making: _Making
+    roles: tuple[Role, ...]
+    keys: tuple[str, ...]
+    moving: bool
+
+    def rows(self) -> NDArray[np.float32]:
+        return np.stack([self.making.row(key, moving=self.moving) for key in self.keys])
 
 
 class _Pass:
@@ -179,41 +203,55 @@ class _Pass:
         threads: int,
         on_progress: Callable[[int], None],
         should_stop: Callable[[], bool],
+        spare_others: bool,
     ) -> None:
         self.protocol, self.weights, self.device, self.batch, self.threads = protocol, weights, device, batch, threads
-        self.on_progress, self.should_stop = on_progress, should_stop
+        self.on_progress, self.should_stop, self.spare_others = on_progress, should_stop, spare_others
         self.seconds = dict.fromkeys(("decode", "wait", "prepare", "forward"), 0.0)
         self.decoded = 0
 
     def run(self, subjects: Sequence[Subject], columns: Sequence[str], cached: Lookup) -> Block:
-        filling = {column: self._open_column(column, subjects, cached) for column in columns}
+        fingerprints = {column: self.protocol.column_fingerprint(column) for column in columns}
+        filling = self._open_columns(subjects, fingerprints, cached)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         start = time.perf_counter()
         with torch.inference_mode(), _exact_convolutions():
-            self._feed(subjects, filling)
+            self._feed(subjects, list(filling.values()))
             for column in filling.values():
                 with self._timed("forward"):
-                    column.finish()
+                    column.making.finish()
         self.seconds["wall"] = time.perf_counter() - start
         self.on_progress(len(subjects))
+        whole = {name: column for name, column in filling.items() if not column.making.problem}
         return Block(
             keys=tuple(subject.key for subject in subjects),
-            columns={name: np.stack([column.rows[key] for key in column.keys]) for name, column in filling.items()},
-            row_keys={name: column.keys for name, column in filling.items()},
-            fingerprints={name: column.fingerprint for name, column in filling.items()},
+            columns={name: column.rows() for name, column in whole.items()},
+            row_keys={name: column.keys for name, column in whole.items()},
+            fingerprints={name: fingerprints[name] for name in whole},
             efficiency=self._efficiency(len(subjects)),
+            problems={name: column.making.problem for name, column in filling.items() if name not in whole},
         )
 
-    def _open_column(self, name: str, subjects: Sequence[Subject], cached: Lookup) -> _Column:
-        extractor = load_extractor(name, self.protocol, self.weights, self.device, self.batch)
-        fingerprint = self.protocol.column_fingerprint(name)
-        keys = tuple(_row_key(extractor, subject) for subject in subjects)
-        known = cached(fingerprint, list(dict.fromkeys(keys)))
-        return _Column(extractor, fingerprint, keys, dict(known))
+    def _open_columns(
+        self, subjects: Sequence[Subject], fingerprints: dict[str, str], cached: Lookup
+    ) -> dict[str, _Filling]:
+        makings: dict[str, _Making] = {}
+        filling = {}
+        for name, fingerprint in fingerprints.items():
+            if fingerprint not in makings:
+                extractor = load_extractor(name, self.protocol, self.weights, self.device, self.batch)
+                makings[fingerprint] = _Making(extractor)
+            making, column = makings[fingerprint], COLUMNS[name]
+            keys = tuple(subject.content(column.roles) for subject in subjects)
+            making.found.update(cached(fingerprint, list(dict.fromkeys(keys))))
+            filling[name] = _Filling(making, column.roles, keys, self.protocol.moving and column.reads_pictures)
+        return filling
 
-    def _feed(self, subjects: Sequence[Subject], filling: dict[str, _Column]) -> None:
-        wanted = [[column for column in filling.values() if column.wants(index)] for index in range(len(subjects))]
+    def _feed(self, subjects: Sequence[Subject], filling: list[_Filling]) -> None:
+        wanted = [
+            [column for column in filling if column.making.wants(column.keys[index])] for index in range(len(subjects))
+        ]
         # Closed at once on an error, so that no decoding goes on behind it.
         with closing(self._decoded(subjects, wanted)) as arriving:
             for index, pictures in arriving:
@@ -222,45 +260,64 @@ class _Pass:
                         "The pass was asked to stop, so its results were dropped; start it again to have them."
                     )
                 for column in wanted[index]:
-                    with self._timed("prepare"):
-                        prepared = self._prepare(column.extractor, subjects[index], pictures)
-                    with self._timed("forward"):
-                        column.take(index, prepared)
+                    self._take(column, column.keys[index], subjects[index], pictures)
                 self.on_progress(index)
 
-    def _prepare(self, extractor: Extractor, subject: Subject, pictures: list[Tensor]) -> Tensor:
-        if extractor.source == "caption":
-            return extractor.prepare(subject.caption)
-        if extractor.source == "pair":
-            return extractor.prepare(*pictures, subject.title)
-        return extractor.prepare(pictures[0])
+    def _take(self, column: _Filling, key: str, subject: Subject, pictures: dict[Role, Tensor]) -> None:
+        if column.making.problem:
+            return
+        inputs = [subject.text(role) if role.is_text else pictures[role] for role in column.roles]
+        try:
+            with self._timed("prepare"):
+                prepared = column.making.extractor.prepare(subject.title, *inputs)
+        except BadInput as misfit:
+            if not self.spare_others:
+                raise
+            column.making.problem = str(misfit)
+            return
+        with self._timed("forward"):
+            column.making.take(key, prepared)
 
     def _decoded(
-        self, subjects: Sequence[Subject], wanted: list[list[_Column]]
-    ) -> Generator[tuple[int, list[Tensor]], None, None]:
+        self, subjects: Sequence[Subject], wanted: list[list[_Filling]]
+    ) -> Generator[tuple[int, dict[Role, Tensor]], None, None]:
         """Each subject in order with its pictures on the device, decoded a few subjects ahead by threads."""
-        ahead: deque[tuple[int, list[Future[tuple[Pixels, float]]]]] = deque()
+        ahead: deque[tuple[int, dict[Role, Future[tuple[Pixels, float]]]]] = deque()
         with ThreadPoolExecutor(self.threads, thread_name_prefix="decode") as pool:
             try:
                 for index, subject in enumerate(subjects):
-                    ahead.append((index, [pool.submit(_decode, *each) for each in _pictures(subject, wanted[index])]))
+                    roles = _pictures_of(wanted[index])
+                    ahead.append((index, {role: pool.submit(self._decode, subject, role) for role in roles}))
                     if len(ahead) > 2 * self.threads:
                         yield self._arrived(*ahead.popleft())
                 while ahead:
                     yield self._arrived(*ahead.popleft())
             finally:
                 for _, futures in ahead:
-                    for future in futures:
+                    for future in futures.values():
                         future.cancel()
 
-    def _arrived(self, index: int, futures: list[Future[tuple[Pixels, float]]]) -> tuple[int, list[Tensor]]:
+    def _decode(self, subject: Subject, role: Role) -> tuple[Pixels, float]:
+        """(f, h, w, 3) pixels of one picture and the seconds that took; runs in a thread."""
+        start = time.perf_counter()
+        picture = subject.picture(role)
+        assert picture is not None  # `_check_needs` has seen to it
+        name = subject.title if role is Role.SAMPLE else f"The {role} of {subject.title}"
+        with picture.open() as file:
+            pixels = decode_image(file, name=name)[None]
+        return pixels, time.perf_counter() - start
+
+    def _arrived(self, index: int, futures: dict[Role, Future[tuple[Pixels, float]]]) -> tuple[int, dict[Role, Tensor]]:
         with self._timed("wait"):
-            arrived = [future.result() for future in futures]
+            arrived = {role: future.result() for role, future in futures.items()}
         self.decoded += len(arrived)
-        self.seconds["decode"] += sum(seconds for _, seconds in arrived)
+        self.seconds["decode"] += sum(seconds for _, seconds in arrived.values())
         with self._timed("prepare"):
-            # (1, 3, h, w) uint8; the memory stays interleaved as decoded.
-            return index, [torch.from_numpy(each).to(self.device).permute(2, 0, 1)[None] for each, _ in arrived]
+            # (f, 3, h, w) uint8; the memory stays interleaved as decoded.
+            return index, {
+                role: torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)
+                for role, (pixels, _) in arrived.items()
+            }
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -283,19 +340,9 @@ class _Pass:
         )
 
 
-def _decode(opener: Opener, name: str) -> tuple[Pixels, float]:
-    start = time.perf_counter()
-    with opener() as file:
-        pixels = decode_image(file, name=name)
-    return pixels, time.perf_counter() - start
-
-
-def _pictures(subject: Subject, columns: list[_Column]) -> list[tuple[Opener, str]]:
-    sources = {column.extractor.source for column in columns}
-    pictures = [(subject.open, subject.title)] if sources & {"image", "pair"} else []
-    if "pair" in sources and subject.reference_open:
-        pictures.append((subject.reference_open, f"The reference of {subject.title}"))
-    return pictures
+def _pictures_of(columns: Sequence[_Filling]) -> list[Role]:
+    """What has to be decoded for these columns, each picture once."""
+    return list(dict.fromkeys(role for column in columns for role in column.roles if not role.is_text))
 
 
 def _process_peak() -> int:

@@ -13,30 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 from metrics.engine.catalogue import WEIGHTS
+from metrics.engine.columns import COLUMNS
 from metrics.engine.errors import BadInput, Mismatch
 from metrics.engine.images import decode_policy
 from metrics.engine.registry import get_metric
 
 FID_RESIZES: Mapping[str, str] = MappingProxyType({"clean": "bicubic-antialias-clamp", "tf1": "tf1-bilinear"})
 """The named protocols and how each brings an image to Inception's 299 × 299; all else is the same in both."""
-
-COLUMN_VERSIONS: Mapping[str, int] = MappingProxyType(
-    {"inception": 1, "lpips_alex": 1, "lpips_vgg": 1, "clip_image": 1, "clip_text": 1}
-)
-"""Raised when the code that makes a column changes its numbers, so that no cached row of the old code is used."""
-
-_WEIGHTS_OF = {
-    "inception": "inception-2015-12-05",
-    "lpips_alex": "lpips-alexnet",
-    "lpips_vgg": "lpips-vgg16",
-    "clip_image": "clip-vit-b-32",
-    "clip_text": "clip-vit-b-32",
-}
-
-
-def weights_of_column(column: str) -> str:
-    """The catalogue name of the weights that make `column`."""
-    return _WEIGHTS_OF[column]
 
 
 @dataclass(frozen=True)
@@ -63,6 +46,11 @@ class Protocol:
     clip_model: str = ""
     clip_prefix: str = ""
 
+    @property
+    def moving(self) -> bool:
+        """Whether the samples are videos."""
+        return False
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data that `from_dict` turns back into an equal protocol."""
         return asdict(replace(self, weights=dict(self.weights)))
@@ -81,20 +69,20 @@ class Protocol:
         return replace(self, weights=weights, clip_model=clip_model)
 
     def column_facts(self, column: str) -> dict[str, Any]:
-        """What changes one row of `column`."""
-        facts: dict[str, Any] = {
-            "column": column,
-            "version": COLUMN_VERSIONS[column],
-            "dtype": self.dtype,
-            "weights": self.weights.get(weights_of_column(column), "not chosen"),
-        }
-        if column == "clip_text":
-            return facts | {"model": self.clip_model, "prefix": self.clip_prefix}
-        facts["decode"] = {"library": self.decoder, "policy": self.decode_version}
-        if column == "inception":
+        """What changes one row of `column`. Columns of one maker have the same facts: their rows are the same rows."""
+        made = COLUMNS[column]
+        facts: dict[str, Any] = {"column": made.maker, "version": made.version, "dtype": self.dtype}
+        if made.weights:
+            hashes = [self.weights.get(name, "not chosen") for name in made.weights]
+            facts["weights"] = hashes[0] if len(hashes) == 1 else hashes
+        if made.reads_pictures:
+            facts["decode"] = {"library": self.decoder, "policy": self.decode_version}
+        if made.maker == "inception":
             facts |= {"resize": self.fid_resize, "size": 299}
-        if column == "clip_image":
+        if made.maker == "clip_image":
             facts |= {"model": self.clip_model, "resize": "pillow-bicubic-8-bit", "size": 224}
+        if made.maker == "clip_text":
+            facts |= {"model": self.clip_model, "prefix": self.clip_prefix}
         return facts
 
     def column_fingerprint(self, column: str) -> str:

@@ -189,6 +189,8 @@ def merge_scores(
 
 def _check_block(block: Block, spec: MetricSpec, protocol: Protocol) -> None:
     for column in spec.columns:
+        if column in block.problems:
+            raise BadInput(block.problems[column])
         if column not in block.columns:
             raise Mismatch(f"{spec.title} needs the column “{column}” and a block has none; compute the shard again.")
         if block.fingerprints[column] != protocol.column_fingerprint(column):

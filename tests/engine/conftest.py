@@ -20,7 +20,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from metrics.engine.protocol import Protocol, named
-from metrics.engine.subjects import Subject
+from metrics.engine.subjects import Picture, Subject
 from metrics.engine.weights import Weights
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -104,13 +104,16 @@ def folders(photographs: list[Pixels], tmp_path_factory: pytest.TempPathFactory)
     return made
 
 
+def picture(data: bytes) -> Picture:
+    return Picture(hashlib.sha256(data).hexdigest(), partial(io.BytesIO, data))
+
+
 def subject(sample: bytes, reference: bytes | None = None, caption: str | None = None, name: str = "") -> Subject:
     return Subject(
         key=hashlib.sha256(sample).hexdigest(),
         open=partial(io.BytesIO, sample),
         caption=caption,
-        reference_key=hashlib.sha256(reference).hexdigest() if reference else None,
-        reference_open=partial(io.BytesIO, reference) if reference else None,
+        reference=picture(reference) if reference else None,
         name=name,
     )
 

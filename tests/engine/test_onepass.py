@@ -17,7 +17,7 @@ from metrics.engine.onepass import compute_block, compute_reference
 from metrics.engine.protocol import Protocol, named
 from metrics.engine.references import Reference, reference_from_blocks
 from metrics.engine.scores import ScoreResult, merge_scores
-from metrics.engine.subjects import Opener, Subject
+from metrics.engine.subjects import Picture, Subject
 from metrics.engine.weights import Weights
 from tests.engine.conftest import Pixels, encoded, subject
 
@@ -32,9 +32,7 @@ def whole(subjects: Sequence[Subject], weights: Weights) -> Block:
 
 @pytest.fixture(scope="module")
 def reference(subjects: Sequence[Subject], weights: Weights) -> Reference:
-    real = [
-        replace(each, key=each.reference_key or "", open=each.reference_open or each.open) for each in subjects[:16]
-    ]
+    real = [Subject(each.reference.key, each.reference.open) for each in subjects[:16] if each.reference]
     return compute_reference(real, protocol=named(), weights=weights)
 
 
@@ -50,18 +48,18 @@ def figures(results: Sequence[ScoreResult]) -> list[tuple[object, ...]]:
 def counting(subjects: Sequence[Subject], opened: Counter[str]) -> list[Subject]:
     """The same subjects, counting how often each file is opened."""
 
-    def watched(key: str | None, opener: Opener) -> Opener:
+    def watched(picture: Picture) -> Picture:
         def open_it() -> BinaryIO:
-            opened[key or ""] += 1
-            return opener()
+            opened[picture.key] += 1
+            return picture.open()
 
-        return open_it
+        return Picture(picture.key, open_it)
 
     return [
         replace(
             each,
-            open=watched(each.key, each.open),
-            reference_open=watched(each.reference_key, each.reference_open) if each.reference_open else None,
+            open=watched(Picture(each.key, each.open)).open,
+            reference=watched(each.reference) if each.reference else None,
         )
         for each in subjects
     ]
@@ -148,9 +146,7 @@ def test_equal_files_are_computed_once(subjects: Sequence[Subject], weights: Wei
 def test_a_reference_in_pieces_is_the_reference_in_one(
     subjects: Sequence[Subject], reference: Reference, weights: Weights, tmp_path: Path
 ) -> None:
-    real = [
-        replace(each, key=each.reference_key or "", open=each.reference_open or each.open) for each in subjects[:16]
-    ]
+    real = [Subject(each.reference.key, each.reference.open) for each in subjects[:16] if each.reference]
     pieces = [
         compute_block(real[start:end], metrics=["fid"], protocol=named(), weights=weights)
         for start, end in ((0, 3), (3, 4), (4, 16))

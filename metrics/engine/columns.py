@@ -1,0 +1,65 @@
+"""The columns: what each per-sample array is made of, by what, and with which weights. Imports no torch.
+
+A column is a maker applied to roles of a subject. One maker may fill several columns: `clip_image` makes the CLIP
+embedding of a sample, of its source and of its reference. A row is found again by its maker's fingerprint and the
+content of what it was made of, so the embedding of one picture is one cached row, whatever part the picture plays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """What a picture or a text is to a subject."""
+
+    SAMPLE = "sample"
+    REFERENCE = "reference"
+    SOURCE = "source"
+    MASK = "mask"
+    CAPTION = "caption"
+    SOURCE_CAPTION = "source caption"
+
+    @property
+    def is_text(self) -> bool:
+        return self in (Role.CAPTION, Role.SOURCE_CAPTION)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column's unchanging facts.
+
+    Attributes:
+        maker: what computes its rows: a key of `extractors.MAKERS`.
+        version: raised when the maker's code changes its numbers, so that no cached row of the old code is used.
+        roles: what of a subject a row is made of, in the order in which the maker takes them.
+        weights: the maker's networks, by their names in the catalogue.
+    """
+
+    name: str
+    maker: str
+    version: int
+    roles: tuple[Role, ...]
+    weights: tuple[str, ...]
+
+    @property
+    def reads_pictures(self) -> bool:
+        return not all(role.is_text for role in self.roles)
+
+
+_CLIP = ("clip-vit-b-32",)
+_PAIR = (Role.SAMPLE, Role.REFERENCE)
+
+_COLUMNS = (
+    Column("inception", "inception", 1, (Role.SAMPLE,), ("inception-2015-12-05",)),
+    Column("lpips_alex", "lpips_alex", 1, _PAIR, ("lpips-alexnet",)),
+    Column("lpips_vgg", "lpips_vgg", 1, _PAIR, ("lpips-vgg16",)),
+    Column("clip_image", "clip_image", 1, (Role.SAMPLE,), _CLIP),
+    Column("clip_reference", "clip_image", 1, (Role.REFERENCE,), _CLIP),
+    Column("clip_source", "clip_image", 1, (Role.SOURCE,), _CLIP),
+    Column("clip_text", "clip_text", 1, (Role.CAPTION,), _CLIP),
+    Column("clip_source_text", "clip_text", 1, (Role.SOURCE_CAPTION,), _CLIP),
+)
+
+COLUMNS: Mapping[str, Column] = MappingProxyType({column.name: column for column in _COLUMNS})

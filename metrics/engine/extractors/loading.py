@@ -1,0 +1,112 @@
+"""Makes extractors: which network and which preparation each maker has. A network is loaded once per process."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from metrics.engine.columns import COLUMNS
+from metrics.engine.errors import BadInput
+from metrics.engine.extractors.clip import ClipImage, ClipText, clip_network
+from metrics.engine.extractors.extractor import Extractor
+from metrics.engine.extractors.inception import InceptionPool3
+from metrics.engine.extractors.pairs import LpipsDistance
+from metrics.engine.lpips import Lpips
+from metrics.engine.networks import ALEXNET, VGG16, Inception
+from metrics.engine.protocol import Protocol
+from metrics.engine.weights import Weights
+
+NetworkBuilder = Callable[[Mapping[str, Tensor], str], nn.Module]
+"""(tensors of all of the column's weights, the protocol's CLIP model) → the network."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How one kind of row is made: the network, and the extractor around it."""
+
+    network: NetworkBuilder
+    extractor: type[Extractor]
+
+
+def _inception(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    return Inception(tensors)
+
+
+def _lpips_alex(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    return Lpips(tensors, ALEXNET)
+
+
+def _lpips_vgg(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    return Lpips(tensors, VGG16)
+
+
+MAKERS: Mapping[str, Maker] = MappingProxyType(
+    {
+        "inception": Maker(_inception, InceptionPool3),
+        "lpips_alex": Maker(_lpips_alex, LpipsDistance),
+        "lpips_vgg": Maker(_lpips_vgg, LpipsDistance),
+        "clip_image": Maker(clip_network, ClipImage),
+        "clip_text": Maker(clip_network, ClipText),
+    }
+)
+
+
+def checked_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises: BadInput if torch has no such device here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise BadInput(
+            f"There is no device “{name}” on this machine; choose cpu, or cuda where there is a GPU."
+        ) from None
+    return device
+
+
+def load_extractor(column: str, protocol: Protocol, weights: Weights, device: torch.device, batch: int) -> Extractor:
+    """The maker of `column` under `protocol`.
+
+    Raises: MissingWeights, WrongWeights; BadInput if the protocol asks for arithmetic this engine does not have.
+    """
+    if protocol.dtype != "float32":
+        raise BadInput(f"The protocol asks for {protocol.dtype} arithmetic and this engine has float32; choose that.")
+    facts = COLUMNS[column]
+    for name in facts.weights:
+        weights.require(name)
+        if name not in protocol.weights:
+            raise BadInput(
+                f"The protocol has no “{name}” chosen; pin it with pinned(protocol, weights) before the pass."
+            )
+    maker = MAKERS[facts.maker]
+    hashes = tuple((name, protocol.weights[name]) for name in facts.weights)
+    network = _network(maker.network, hashes, str(weights.folder.resolve()), protocol.clip_model, device)
+    return maker.extractor(network, device, batch, protocol)
+
+
+def pinned(protocol: Protocol, weights: Weights) -> Protocol:
+    """`protocol` with the CLIP checkpoint of this weights folder, where it has one and none was chosen yet."""
+    state = weights.state("clip-vit-b-32")
+    if protocol.clip_model or not state.present:
+        return protocol
+    return protocol.with_clip(tensors_sha256=state.tensors_sha256, clip_model=state.clip_model)
+
+
+@lru_cache(maxsize=8)
+def _network(
+    build: NetworkBuilder, hashes: tuple[tuple[str, str], ...], folder: str, clip_model: str, device: torch.device
+) -> nn.Module:
+    arrays = {
+        key: array
+        for name, tensors_sha256 in hashes
+        for key, array in Weights(Path(folder)).load(name, expected_sha256=tensors_sha256).items()
+    }
+    tensors = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
+    return build(tensors, clip_model).to(device).eval().requires_grad_(False)
