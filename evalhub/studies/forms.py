@@ -122,7 +122,8 @@ class PromptsForm(forms.Form):
     prompt_list = forms.FileField(
         required=False,
         label="List of prompts",
-        help_text="CSV with the columns key, text and tags (parted by spaces), or one JSON object per line (.jsonl).",
+        help_text="CSV with the columns key, text and tags (parted by spaces), or one JSON object per line (.jsonl). "
+        "For editing, source_text says what the source shows.",
         widget=forms.FileInput(attrs={"accept": ".csv,.jsonl,.ndjson,text/csv"}),
     )
     references = FilesField(
@@ -131,11 +132,23 @@ class PromptsForm(forms.Form):
         help_text="What each output should have been, for LPIPS and FID. Named after their prompts' keys: KEY.png.",
         widget=ManyFiles(attrs={"accept": "image/*"}),
     )
+    sources = FilesField(
+        required=False,
+        label="Source pictures",
+        help_text="What each output was made from, for editing. Named likewise.",
+        widget=ManyFiles(attrs={"accept": "image/*"}),
+    )
+    masks = FilesField(
+        required=False,
+        label="Masks",
+        help_text="White where the source was to be changed, black where it was to stay. Named likewise.",
+        widget=ManyFiles(attrs={"accept": "image/*"}),
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if not self.errors and not cleaned.get("prompt_list") and not cleaned.get("references"):
-            raise forms.ValidationError("Choose a list of prompts, reference pictures, or both.")
+        if not self.errors and not any(cleaned.get(name) for name in self.fields):
+            raise forms.ValidationError("Choose a list of prompts, pictures, or both.")
         return cleaned
 
 

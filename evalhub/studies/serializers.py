@@ -47,7 +47,7 @@ class MediaSerializer(serializers.ModelSerializer):
 class PromptSerializer(serializers.ModelSerializer):
     class Meta:
         model = Prompt
-        fields: ClassVar = ["key", "text", "tags", "source", "mask", "reference"]
+        fields: ClassVar = ["key", "text", "source_text", "tags", "source", "mask", "reference"]
 
     def get_fields(self) -> dict[str, serializers.Field]:
         # Not as attributes: a serializer has a `source` of its own.

@@ -116,6 +116,33 @@ def test_prompts_are_added_from_json_lines_or_from_pictures_alone(client: Client
     assert list(scene.study.prompts.values_list("key", flat=True))[3:] == ["bird", "boat", "hill"]
 
 
+def test_prompts_of_an_editing_study_come_with_sources_masks_and_what_the_sources_show(
+    client: Client, scene: Scene
+) -> None:
+    client.force_login(scene.ada)
+    lines = "key,text,source_text\nbird,A bird in snow,A bird on grass\n"
+    form = {
+        "prompt_list": listed("edits.csv", lines),
+        "sources": SimpleUploadedFile("bird.png", picture(11)),
+        "masks": SimpleUploadedFile("bird.png", picture(12)),
+        "references": SimpleUploadedFile("bird.png", picture(13)),
+    }
+    client.post(address(scene, "prompts"), form)
+    bird = scene.study.prompts.get(key="bird")
+    assert (bird.text, bird.source_text) == ("A bird in snow", "A bird on grass")
+    assert bird.source is not None
+    assert bird.mask is not None
+    assert bird.reference is not None
+    assert len({bird.source.sha256, bird.mask.sha256, bird.reference.sha256}) == 3
+    page = client.get(address(scene, "prompts")).content.decode()
+    assert "From: A bird on grass" in page
+    twice = client.post(
+        address(scene, "prompts"),
+        {"masks": [SimpleUploadedFile("cow.png", picture(1)), SimpleUploadedFile("cow.jpg", picture(2))]},
+    )
+    assert "a prompt has one mask" in twice.content.decode()
+
+
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [

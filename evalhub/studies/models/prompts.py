@@ -14,6 +14,7 @@ class Prompt(models.Model):
     study = models.ForeignKey("studies.Study", models.CASCADE, related_name="prompts")
     key = models.CharField(max_length=200)
     text = models.TextField(blank=True)
+    source_text = models.TextField(blank=True, help_text="What the source image shows, for editing.")
     tags = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     source = models.ForeignKey(Media, models.PROTECT, null=True, blank=True, related_name="+")
     mask = models.ForeignKey(Media, models.PROTECT, null=True, blank=True, related_name="+")

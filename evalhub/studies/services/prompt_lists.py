@@ -1,12 +1,12 @@
-"""Prompts by the file: a list of texts, a handful of reference pictures, or both, joined by the prompts' keys."""
+"""Prompts by the file: a list of texts, a handful of pictures, or both, joined by the prompts' keys."""
 
 import csv
 import io
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,24 +27,41 @@ class Line:
 
     key: str
     text: str = ""
+    source_text: str = ""
     tags: tuple[str, ...] = ()
-    picture: UploadedFile | None = None
+    pictures: Mapping[str, UploadedFile] = field(default_factory=dict)
 
 
 @transaction.atomic
 def add_prompts(
-    *, study: Study, actor: User, prompt_list: UploadedFile | None, references: Sequence[UploadedFile]
+    *,
+    study: Study,
+    actor: User,
+    prompt_list: UploadedFile | None = None,
+    references: Sequence[UploadedFile] = (),
+    sources: Sequence[UploadedFile] = (),
+    masks: Sequence[UploadedFile] = (),
 ) -> int:
-    """Add the prompts of a list, each with the picture named after it; without a list, one prompt per picture.
+    """Add the prompts of a list, each with the pictures named after it; without a list, one prompt per name.
 
     All or none of them. Returns how many.
     Raises: Refusal in a sentence that names the line or the file that does not do.
     """
     lines = read_list(prompt_list) if prompt_list else []
-    for line in _joined(lines, references, listed=prompt_list is not None):
-        reference = _stored(study, line.picture) if line.picture else None
-        add_prompt(study=study, key=line.key, text=line.text, tags=line.tags, reference=reference, actor=actor)
-    return len(lines) or len(references)
+    pictures = _by_key({"reference": references, "source": sources, "mask": masks})
+    joined = _joined(lines, pictures) if prompt_list else [Line(key, pictures=found) for key, found in pictures.items()]
+    for line in joined:
+        stored = {part: _stored(study, file) for part, file in line.pictures.items()}
+        add_prompt(
+            study=study,
+            key=line.key,
+            text=line.text,
+            source_text=line.source_text,
+            tags=line.tags,
+            actor=actor,
+            **stored,
+        )
+    return len(joined)
 
 
 def read_list(file: UploadedFile) -> list[Line]:
@@ -77,7 +94,8 @@ def _csv_lines(name: str, text: str) -> Iterator[Line]:
                 f"{name}, line {rows.line_num}: it has more fields than the first line names; "
                 "put a text with commas in quotes."
             )
-        yield Line(row["key"] or "", row.get("text") or "", tuple((row.get("tags") or "").split()))
+        tags = tuple((row.get("tags") or "").split())
+        yield Line(row["key"] or "", row.get("text") or "", row.get("source_text") or "", tags)
 
 
 def _json_lines(name: str, text: str) -> Iterator[Line]:
@@ -93,29 +111,32 @@ def _json_lines(name: str, text: str) -> Iterator[Line]:
         tags = found.get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise Refusal(f"{name}, line {number}: “tags” is a list of words.")
-        yield Line(found["key"], str(found.get("text") or ""), tuple(tags))
+        yield Line(found["key"], str(found.get("text") or ""), str(found.get("source_text") or ""), tuple(tags))
 
 
 def _check_characters(name: str, line: Line) -> None:
     # A database text holds neither; JSON can spell both.
-    if re.search("[\\x00\\ud800-\\udfff]", "".join((line.key, line.text, *line.tags))):
+    if re.search("[\\x00\\ud800-\\udfff]", "".join((line.key, line.text, line.source_text, *line.tags))):
         raise Refusal(f"{name}: the prompt {line.key!a} contains null or half characters, which are no text.")
 
 
-def _joined(lines: list[Line], references: Sequence[UploadedFile], *, listed: bool) -> list[Line]:
-    pictures: dict[str, UploadedFile] = {}
-    for file in references:
-        key = Path(file.name or "").stem
-        if key in pictures:
-            raise Refusal(f"Two of the pictures are called “{key}”; a prompt has one reference.")
-        pictures[key] = file
-    if not listed:
-        return [Line(key, picture=file) for key, file in pictures.items()]
+def _by_key(files: Mapping[str, Sequence[UploadedFile]]) -> dict[str, dict[str, UploadedFile]]:
+    """The pictures of each prompt, by what they are to it."""
+    pictures: dict[str, dict[str, UploadedFile]] = {}
+    for part, given in files.items():
+        for file in given:
+            key = Path(file.name or "").stem
+            if part in pictures.setdefault(key, {}):
+                raise Refusal(f"Two of the pictures are called “{key}”; a prompt has one {part}.")
+            pictures[key][part] = file
+    return pictures
+
+
+def _joined(lines: list[Line], pictures: Mapping[str, Mapping[str, UploadedFile]]) -> list[Line]:
     if strangers := sorted(set(pictures) - {line.key for line in lines}):
-        raise Refusal(
-            f"{pictures[strangers[0]].name} belongs to no prompt of the list; its key would be “{strangers[0]}”."
-        )
-    return [replace(line, picture=pictures.get(line.key)) for line in lines]
+        [name, *_] = [file.name for file in pictures[strangers[0]].values()]
+        raise Refusal(f"{name} belongs to no prompt of the list; its key would be “{strangers[0]}”.")
+    return [replace(line, pictures=pictures.get(line.key, {})) for line in lines]
 
 
 def _stored(study: Study, file: UploadedFile) -> Any:

@@ -85,7 +85,7 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, f"{count:,} prompt{'' if count == 1 else 's'} added.")
             return redirect("prompts", study.slug)
-    found = study.prompts.select_related("reference", "source")
+    found = study.prompts.select_related("reference", "source", "mask")
     wanted = request.GET.get("tag", "").replace("\0", "")  # which no text in a database holds
     context = {
         "study": study,
@@ -105,10 +105,7 @@ def prompts(request: HttpRequest, slug: str) -> HttpResponse:
 def _add_prompts(form: PromptsForm, study: Study, actor: Actor) -> int:
     if not form.is_valid():
         raise Refusal("Nothing was added; see what is said beside the fields.")
-    given = form.cleaned_data
-    return services.add_prompts(
-        study=study, actor=actor.user, prompt_list=given["prompt_list"], references=given["references"]
-    )
+    return services.add_prompts(study=study, actor=actor.user, **form.cleaned_data)
 
 
 @login_required
