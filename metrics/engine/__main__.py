@@ -120,6 +120,7 @@ def _compute(
         with _progress("Reference", len(real)) as advance:
             against = compute_reference(
                 real,
+                metrics=names,
                 protocol=protocol,
                 weights=weights,
                 device=place,

@@ -1,6 +1,6 @@
 """Moments of a set of features as sums that add up: n, Σx and Σxxᵀ in float64."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ sharded."""
 
 class Moments:
     """Sums over (n, d) features. Adding sets is adding sums; nothing is kept of single samples."""
+
+    PARTS = ("n", "total", "outer")
+    """The names of what `to_arrays` gives."""
 
     def __init__(self, dimensions: int) -> None:
         self.n = 0
@@ -81,7 +84,7 @@ class Moments:
         return {"n": np.array([self.n], dtype=np.int64), "total": self.total, "outer": self.outer}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> "Moments":
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> "Moments":
         moments = cls(len(arrays["total"]))
         moments.n = int(arrays["n"][0])
         moments.total, moments.outer = arrays["total"].astype(np.float64), arrays["outer"].astype(np.float64)

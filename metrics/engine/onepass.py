@@ -28,7 +28,7 @@ from metrics.engine.extractors import Extractor, load_extractor
 from metrics.engine.images import decode_image
 from metrics.engine.protocol import Protocol
 from metrics.engine.references import Reference, reference_from_blocks
-from metrics.engine.registry import columns_of, get_metric
+from metrics.engine.registry import columns_of, compared_with_sets, get_metric, reference_columns
 from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 
@@ -79,6 +79,7 @@ def compute_block(
 def compute_reference(
     subjects: Sequence[Subject],
     *,
+    metrics: Sequence[str] = ("fid",),
     protocol: Protocol,
     weights: Weights,
     device: str | torch.device = "cpu",
@@ -88,11 +89,14 @@ def compute_reference(
     should_stop: Callable[[], bool] | None = None,
     cached: Lookup | None = None,
 ) -> Reference:
-    """The statistics of a reference set, in one go. A large set can be sharded instead: blocks of metric `fid`, then
-    `reference_from_blocks`, which gives the same bits."""
+    """The statistics of a reference set, in one go, for those of `metrics` that compare with one.
+
+    A large set can be sharded instead: blocks of those metrics, then `reference_from_blocks`, which gives the same
+    bits.
+    """
     block = compute_block(
         subjects,
-        metrics=["fid"],
+        metrics=compared_with_sets(metrics),
         protocol=protocol,
         weights=weights,
         device=device,
@@ -102,7 +106,7 @@ def compute_reference(
         should_stop=should_stop,
         cached=cached,
     )
-    return reference_from_blocks([block])
+    return reference_from_blocks([block], columns=reference_columns(metrics))
 
 
 def _check_needs(subjects: Sequence[Subject], metrics: Sequence[str]) -> None:

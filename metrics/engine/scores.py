@@ -6,24 +6,18 @@ sharded.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from typing import Protocol as Interface
 
-import numpy as np
 from numpy.typing import NDArray
 
 from metrics.engine.blocks import Block, Efficiency
-from metrics.engine.clip_score import clip_scores, cosines
 from metrics.engine.errors import BadInput, Mismatch
-from metrics.engine.fid import FidReducer
-from metrics.engine.intervals import Estimate, mean_estimate
-from metrics.engine.kid import KidReducer
 from metrics.engine.protocol import Protocol
+from metrics.engine.reduced import Reducer, Values
+from metrics.engine.reducers import reducers_for
 from metrics.engine.references import Reference
-from metrics.engine.registry import MetricSpec, Need, get_metric
-
-Values = NDArray[np.float64]
+from metrics.engine.registry import MetricSpec, Need, get_metric, reference_columns
 
 
 @dataclass(frozen=True)
@@ -62,100 +56,6 @@ class ScoreResult:
     device: str
 
 
-class Reducer(Interface):
-    """How a metric takes blocks and gives its estimate."""
-
-    def add(self, block: Block) -> None: ...
-
-    def finish(self) -> "Reduced": ...
-
-
-@dataclass(frozen=True)
-class Reduced:
-    """What a reducer gives: the estimate, and per-sample values where the metric has them."""
-
-    estimate: Estimate
-    per_sample: Values | None = None
-    details: Mapping[str, float] = field(default_factory=dict)
-    per_sample_details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-class _SetDistance:
-    """FID and KID: feature rows against a reference set."""
-
-    def __init__(self, column: str, rows: FidReducer | KidReducer) -> None:
-        self._column, self._rows = column, rows
-
-    def add(self, block: Block) -> None:
-        self._rows.add(block.columns[self._column])
-
-    def finish(self) -> Reduced:
-        return Reduced(self._rows.estimate())
-
-
-class _PairMean:
-    """LPIPS: the mean of per-pair distances."""
-
-    def __init__(self, column: str) -> None:
-        self._column = column
-        self._pieces: list[Values] = []
-
-    def add(self, block: Block) -> None:
-        self._pieces.append(block.columns[self._column].astype(np.float64))
-
-    def finish(self) -> Reduced:
-        values = np.concatenate(self._pieces)
-        return Reduced(mean_estimate(values), per_sample=values)
-
-
-class _ClipMean:
-    """CLIPScore: the mean of per-sample scores, with the raw cosines beside it."""
-
-    def __init__(self) -> None:
-        self._cosines: list[Values] = []
-        self._cut: list[NDArray[np.bool_]] = []
-
-    def add(self, block: Block) -> None:
-        cosine, cut = cosines(block.columns["clip_image"], block.columns["clip_text"])
-        self._cosines.append(cosine)
-        self._cut.append(cut)
-
-    def finish(self) -> Reduced:
-        cosine, cut = np.concatenate(self._cosines), np.concatenate(self._cut)
-        values = clip_scores(cosine)
-        count = int(cut.sum())
-        one = "1 caption is longer than the 77 tokens CLIP reads and was cut; shorten it."
-        many = f"{count:,} captions are longer than the 77 tokens CLIP reads and were cut; shorten them."
-        return Reduced(
-            mean_estimate(values),
-            per_sample=values,
-            details={
-                "mean_cosine": float(cosine.mean()),
-                "cosine_x100": 100 * float(cosine.mean()),
-                "captions_cut": float(count),
-            },
-            per_sample_details={"cosine": cosine, "caption_cut": cut},
-            warnings=(one if count == 1 else many,) if count else (),
-        )
-
-
-def _reducer(metric: str, reference: Reference | None) -> Reducer:
-    if metric in ("lpips", "lpips_vgg"):
-        return _PairMean(get_metric(metric).columns[0])
-    if metric == "clip_score":
-        return _ClipMean()
-    if reference is None:
-        raise BadInput(f"{get_metric(metric).title} compares with a reference set, and none was given; give one.")
-    if metric == "fid":
-        return _SetDistance("inception", FidReducer(reference.moments))
-    if reference.features is None:
-        raise BadInput(
-            "KID needs the reference's own features, and only their moments were kept; compute it with features."
-        )
-    return _SetDistance("inception", KidReducer(reference.features))
-
-
 def merge_scores(
     blocks: Iterable[Block],
     *,
@@ -167,19 +67,21 @@ def merge_scores(
 
     Args:
         blocks: in sample order; read once, so they may be loaded one at a time.
-        reference: for FID and KID.
+        reference: for metrics that compare with a set, holding their columns.
     Raises: BadInput for too few samples or no reference; Mismatch if a block or the reference was made under other
         settings.
     """
     specs = [get_metric(name) for name in metrics]
-    if reference and any(Need.REFERENCE_SET in spec.needs for spec in specs):
-        _check_reference(reference, protocol)
-    reducers = {spec.name: _reducer(spec.name, reference) for spec in specs}
+    if reference:
+        _check_reference(reference, reference_columns(metrics), protocol)
+    reducers = reducers_for(metrics, reference)
+    distinct = list({id(reducer): reducer for reducer in reducers.values()}.values())
     n, passes = 0, []
     for block in blocks:
         for spec in specs:
             _check_block(block, spec, protocol)
-            reducers[spec.name].add(block)
+        for reducer in distinct:
+            reducer.add(block)
         n += len(block.keys)
         passes.append(block.efficiency)
     if n == 0:
@@ -199,8 +101,8 @@ def _check_block(block: Block, spec: MetricSpec, protocol: Protocol) -> None:
             )
 
 
-def _check_reference(reference: Reference, protocol: Protocol) -> None:
-    if reference.fingerprint != protocol.column_fingerprint("inception"):
+def _check_reference(reference: Reference, columns: Sequence[str], protocol: Protocol) -> None:
+    if any(reference.column(name).fingerprint != protocol.column_fingerprint(name) for name in columns):
         raise Mismatch(
             "The reference was made under other settings than this run's; compute it under the same protocol."
         )
@@ -215,7 +117,7 @@ def _result(
     passes: list[Efficiency],
 ) -> ScoreResult:
     start = time.perf_counter()
-    reduced = reducer.finish()
+    reduced = reducer.finish(spec.name)
     seconds = _summed(passes) | {"merge": time.perf_counter() - start}
     against = reference if reference and Need.REFERENCE_SET in spec.needs else None
     return ScoreResult(

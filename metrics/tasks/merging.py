@@ -12,11 +12,11 @@ from django.db import InterfaceError, OperationalError
 
 from metrics import services
 from metrics.engine.blocks import Block, Efficiency
-from metrics.engine.errors import EngineError, Stopped
+from metrics.engine.errors import EngineError, Mismatch, Stopped
 from metrics.engine.onepass import compute_block
 from metrics.engine.protocol import Protocol
-from metrics.engine.references import COLUMN, Reference, reference_from_blocks
-from metrics.engine.registry import Need, get_metric
+from metrics.engine.references import Reference, reference_from_blocks
+from metrics.engine.registry import compared_with_sets, get_metric, reference_columns
 from metrics.engine.scores import ScoreResult, merge_scores
 from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
@@ -59,12 +59,21 @@ class _Merger:
         self.shards = list(run.shards.order_by("index"))
         self.protocol = Protocol.from_dict(run.protocol)
         self.passes: list[Efficiency] = []
-        self._statistics: Reference | None = None
+        self._statistics: dict[str, Reference] = {}
         self._reference_decoded = 0
 
     def results(self, metrics: Sequence[str]) -> list[Result]:
-        ready = [name for name in metrics if all(name in shard.metrics for shard in self.shards)]
-        return [*self._scored(ready), *(self._waiting(name) for name in metrics if name not in ready)]
+        complete = [name for name in metrics if all(name in shard.metrics for shard in self.shards)]
+        problems = {name: self._problem(name) for name in complete}
+        return [
+            *self._scored([name for name in complete if not problems[name]]),
+            *(Result(metric=name, problem=problem) for name, problem in problems.items() if problem),
+            *(self._waiting(name) for name in metrics if name not in complete),
+        ]
+
+    def _problem(self, metric: str) -> str:
+        """The first sample's that the metric could not take, if there was any."""
+        return next((str(shard.problems[metric]) for shard in self.shards if metric in shard.problems), "")
 
     def _waiting(self, metric: str) -> Result:
         came_late = (
@@ -79,7 +88,7 @@ class _Merger:
             return []
         try:
             titles = ", ".join(get_metric(name).title for name in metrics)
-            statistics = self._reference() if any(map(_needs_reference, metrics)) else None
+            statistics = self._reference(metrics) if reference_columns(metrics) else None
             self._tell(f"computing {titles}")
             blocks = self._read()
             scores = merge_scores(blocks, metrics=metrics, protocol=self.protocol, reference=statistics)
@@ -140,44 +149,66 @@ class _Merger:
             **({"reference_decoded": self._reference_decoded} if score.reference else {}),
         }
 
-    def _reference(self) -> Reference:
-        if self._statistics is None:
-            self._statistics = self._stored_statistics() or self._new_statistics()
-        return self._statistics
+    def _reference(self, metrics: Sequence[str]) -> Reference:
+        """The statistics of every column that `metrics` compare with: those stored, and the others computed."""
+        columns = reference_columns(metrics)
+        for column in columns:
+            if column not in self._statistics and (stored := self._stored_statistics(column)):
+                self._statistics[column] = stored
+        if missing := [column for column in columns if column not in self._statistics]:
+            self._statistics |= self._new_statistics(metrics, missing)
+        return Reference.joined([self._statistics[column] for column in columns])
 
-    def _stored_statistics(self) -> Reference | None:
-        fingerprint = self.protocol.column_fingerprint(COLUMN)
-        row = ReferenceStatistics.objects.filter(reference=self.run.reference, fingerprint=fingerprint).first()
+    def _stored_statistics(self, column: str) -> Reference | None:
+        fingerprint = self.protocol.column_fingerprint(column)
+        known = ReferenceStatistics.objects.filter(reference=self.run.reference, fingerprint=fingerprint)
+        row = known.select_related("file").first()
         if row is None:
             return None
-        with default_storage.open(row.path, "rb") as file:
-            return Reference.load(file.read())
+        services.note_use(files=[row.file_id])
+        try:
+            with default_storage.open(row.file.path, "rb") as file:
+                return Reference.load(file.read())
+        except (OSError, Mismatch) as error:
+            # As with all that is cached: what cannot be read is computed again.
+            log.warning("The statistics in %s cannot be read: %s", row.file.path, error)
+            row.delete()
+            return None
 
-    def _new_statistics(self) -> Reference:
-        """Computed in pieces that each enter the cache, so that a killed merge repeats at most one of them."""
+    def _new_statistics(self, metrics: Sequence[str], columns: Sequence[str]) -> dict[str, Reference]:
+        """Computed in pieces that each enter the cache, so that a killed merge repeats at most one of them; stored
+        column by column."""
+        sharing = [name for name in compared_with_sets(metrics) if set(columns) & set(get_metric(name).columns)]
         reference = self.run.reference
         assert reference is not None  # pinned whenever a metric needs one
         folder = f"studies/{reference.study_id}/references/{reference.pk}"
         images = [subject_of_media(image.media) for image in reference.images.select_related("media")]
         size = settings.SHARD_SIZE
         pieces = [images[start : start + size] for start in range(0, len(images), size)]
+        # The attempt in their names keeps the files of two merges apart.
+        attempt = f"{folder}/{self.run.pk}-{self.run.merge_token}"
+        names = [f"{attempt}-{index:05d}.safetensors" for index in range(len(pieces))]
         blocks = [
-            self._piece(piece, f"{folder}/{index:05d}-{self.run.merge_token}.safetensors", index * size, len(images))
-            for index, piece in enumerate(pieces)
+            self._piece(piece, sharing, name, index * size, len(images))
+            for index, (piece, name) in enumerate(zip(pieces, names, strict=True))
         ]
-        statistics = reference_from_blocks(blocks)
-        path = keep(f"{folder}/{statistics.fingerprint}.safetensors", statistics.to_bytes())
-        services.keep_reference_statistics(
-            reference=reference, fingerprint=statistics.fingerprint, path=path, n=statistics.n
-        )
-        return statistics
+        made = reference_from_blocks(blocks, columns=columns)
+        parts = {column: made.only(column) for column in columns}
+        for column, part in parts.items():
+            fingerprint = part.column(column).fingerprint
+            data = part.to_bytes()
+            path = keep(reference.study_id, f"{attempt}-{column}.safetensors", data)
+            services.keep_reference_statistics(
+                reference=reference, fingerprint=fingerprint, path=path, size=len(data), n=part.n
+            )
+        return parts
 
-    def _piece(self, images: Sequence[Subject], name: str, before: int, total: int) -> Block:
+    def _piece(self, images: Sequence[Subject], metrics: Sequence[str], name: str, before: int, total: int) -> Block:
         assert self.run.reference is not None
         cache = Cache(self.run.reference.study_id)
         block = compute_block(
             images,
-            metrics=["fid"],
+            metrics=metrics,
             protocol=self.protocol,
             weights=Weights(settings.WEIGHTS_FOLDER),
             device=device(),
@@ -187,10 +218,7 @@ class _Merger:
         )
         self._reference_decoded += block.efficiency.decoded
         if rows := cache.new_rows(block):
-            path = keep(name, block.to_bytes())
-            services.index_block(study_id=self.run.reference.study_id, path=path, rows=rows)
+            data = block.to_bytes()
+            path = keep(self.run.reference.study_id, name, data)
+            services.keep_rows(study_id=self.run.reference.study_id, path=path, size=len(data), rows=rows)
         return block
-
-
-def _needs_reference(metric: str) -> bool:
-    return Need.REFERENCE_SET in get_metric(metric).needs

@@ -1,5 +1,6 @@
 """The pass: one decode feeds every extractor, shards change no bit, what is known is not computed again."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from metrics.engine.blocks import Block, rows_of
 from metrics.engine.errors import BadInput, Mismatch, MissingWeights, Stopped, UnreadableImage, WrongWeights
@@ -157,10 +159,31 @@ def test_a_reference_in_pieces_is_the_reference_in_one(
     loaded = Reference.load(tmp_path / "reference")
 
     assert loaded.content == reference.content
-    assert np.array_equal(loaded.moments.outer, reference.moments.outer)
-    assert loaded.features is not None
-    assert reference.features is not None
-    assert np.array_equal(loaded.features, reference.features)
+    ours, theirs = loaded.column("inception"), reference.column("inception")
+    assert np.array_equal(ours.moments.outer, theirs.moments.outer)
+    assert np.array_equal(ours.kept_features("KID"), theirs.kept_features("KID"))
+
+
+def test_statistics_stored_before_references_had_columns_are_still_read(reference: Reference, tmp_path: Path) -> None:
+    column = reference.column("inception")
+    arrays = {**column.moments.to_arrays(), "features": column.kept_features("KID")}
+    facts = {"fingerprint": json.dumps(column.fingerprint), "content": json.dumps(reference.content)}
+    save_file(arrays, tmp_path / "old", metadata=facts)
+
+    loaded = Reference.load(tmp_path / "old")
+
+    assert loaded.content == reference.content
+    assert loaded.n == 16
+    assert loaded.column("inception").fingerprint == column.fingerprint
+    assert np.array_equal(loaded.column("inception").moments.outer, column.moments.outer)
+
+
+def test_a_references_columns_come_apart_and_together(reference: Reference) -> None:
+    assert Reference.joined([reference.only("inception")]).columns == reference.columns
+    with pytest.raises(Mismatch, match="no “dinov2” features; compute it for the metrics"):
+        reference.only("dinov2")
+    with pytest.raises(Mismatch, match="different reference sets cannot be put together"):
+        Reference.joined([reference, replace(reference, content="of others")])
 
 
 def test_progress_counts_to_the_end_and_a_stop_is_heeded(subjects: Sequence[Subject], weights: Weights) -> None:
