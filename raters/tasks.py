@@ -5,6 +5,7 @@ from celery import shared_task
 from evalhub.celery import enqueue
 from evalhub.studies.models import Study
 from raters import services
+from raters.models import Fit
 
 
 @shared_task(name="raters.prepare_presentation")
@@ -17,6 +18,11 @@ def refit(study_id: str) -> None:
     services.refit(study=Study.objects.get(pk=study_id))
 
 
+@shared_task(name="raters.fit_slice")
+def fit_slice(fit_id: str) -> None:
+    services.fit_slice(fit=Fit.objects.select_related("study").get(pk=fit_id))
+
+
 @shared_task(name="raters.sweep")
 def sweep() -> None:
     """Ring again for whatever the database says is still to do."""
@@ -24,3 +30,5 @@ def sweep() -> None:
         enqueue("raters.prepare_presentation", str(study.pk))
     for study in services.studies_to_refit():
         enqueue("raters.refit", str(study.pk))
+    for fit in services.fits_to_resume():
+        enqueue("raters.fit_slice", str(fit.pk))

@@ -1,0 +1,135 @@
+"""What a frozen fit keeps beside its ratings, so that no page has to read a vote again."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raters.ranking import (
+    Influence,
+    Ranking,
+    Votes,
+    find_separations,
+    krippendorff_alpha,
+    pair_probabilities,
+    preferences,
+)
+from raters.ranking.votes import BOTH_BAD, LEFT, RIGHT, TIE
+from raters.services.counting import Answers
+
+MOST_RATERS = 10  # of those who move the ratings most, as many are named
+
+
+def pairing(contestants: Sequence[uuid.UUID], votes: Votes, ranking: Ranking) -> dict[str, Any]:
+    """`Fit.pairing`; empty for fewer than two contestants."""
+    if len(contestants) < 2:
+        return {}
+    probabilities = pair_probabilities(
+        votes.pair_counts(len(contestants)),
+        strengths=ranking.strengths,
+        covariance=ranking.covariance,
+        tie=ranking.tie.value or 0.0,
+    )
+    return {"checkpoints": _texts(contestants), "probabilities": probabilities.round(8).tolist()}
+
+
+def head_to_head(contestants: Sequence[uuid.UUID], votes: Votes, ranking: Ranking) -> dict[str, Any]:
+    """`Fit.head_to_head`."""
+    k = len(contestants)
+    shown = np.bincount((votes.outcome * k + votes.left) * k + votes.right, minlength=4 * k * k).reshape(4, k, k)
+    either_way = shown + shown.transpose(0, 2, 1)
+    superiority = ranking.superiority().round(6)
+    return {
+        "checkpoints": _texts(contestants),
+        "wins": (shown[LEFT] + shown[RIGHT].T).tolist(),
+        "ties": either_way[TIE].tolist(),
+        "both_bad": either_way[BOTH_BAD].tolist(),
+        "superiority": np.where(np.isnan(superiority), None, superiority.astype(object)).tolist(),
+    }
+
+
+def separations(ids: dict[str, str], ranking: Ranking) -> list[dict[str, Any]]:
+    """`Fit.separations`.
+
+    Args:
+        ids: by the name that the ranking knows a contestant by.
+    """
+    return [
+        {
+            "upper": ids[pair.upper],
+            "lower": ids[pair.lower],
+            "separated": pair.verdict == "separated",
+            "difference": pair.difference,
+            "low": pair.low,
+            "high": pair.high,
+            "more_votes": pair.votes_needed,
+            "sentence": pair.sentence(),
+        }
+        for pair in find_separations(ranking)
+    ]
+
+
+def agreement(answers: Answers, votes: Votes) -> dict[str, Any]:
+    """`Fit.agreement`: whether raters who were shown the same two outputs preferred the same one."""
+    _, unit = np.unique(_shown_pairs(answers, votes), return_inverse=True)
+    found = krippendorff_alpha(unit, preferences(votes), distance="ordinal")
+    return {name: getattr(found, name) for name in ("alpha", "low", "high", "units", "values")}
+
+
+def influence(ids: dict[str, str], found: Influence, raters: Sequence[uuid.UUID]) -> dict[str, Any]:
+    """`Fit.influence`.
+
+    Args:
+        ids: by the name that the ranking knows a contestant by.
+        raters: by their codes in the votes.
+    """
+    first = found.groups[0] if found.groups else None
+    return {
+        "top": [ids[name] for name in found.top],
+        "alarm": "" if first is None or not first.changes_top else _alarm(found, raters),
+        "raters": [
+            {
+                "rater": str(raters[group.group]),
+                "votes": group.votes,
+                "largest": group.largest,
+                "moved": ids[group.moved],
+                "top": [ids[name] for name in group.top],
+                "changes_top": group.changes_top,
+            }
+            for group in found.groups[:MOST_RATERS]
+        ],
+    }
+
+
+def _alarm(found: Influence, raters: Sequence[uuid.UUID]) -> str:
+    """One sentence about the rater on whom the top rests most, preferring one who decides who is first."""
+    changing = [group for group in found.groups if group.changes_top]
+    group = next((one for one in changing if one.top[:1] != found.top[:1]), changing[0])
+    who = f"Without rater {str(raters[group.group])[:8]} ({group.votes:,} vote{'' if group.votes == 1 else 's'})"
+    others = len(changing) - 1
+    more = f" {others} other rater{'' if others == 1 else 's'} would change the top too." if others else ""
+    if group.top[:1] != found.top[:1]:
+        return f"{who}, {group.top[0]} would be first instead of {found.top[0]}.{more}"
+    return f"{who}, the best would be {_listed(group.top)} instead of {_listed(found.top)}.{more}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _shown_pairs(answers: Answers, votes: Votes) -> NDArray[np.int64]:
+    """(n,) a number for each unordered pair of outputs: from the samples where known, else from the prompt and the
+    contestants, each of which has then one output for it."""
+    if answers.left_sample is not None and answers.right_sample is not None:
+        one, other = answers.left_sample, answers.right_sample
+        return np.minimum(one, other) * (max(int(one.max(initial=0)), int(other.max(initial=0))) + 1) + np.maximum(
+            one, other
+        )
+    k = len(answers.contestants)
+    return (answers.prompt * k + np.minimum(votes.left, votes.right)) * k + np.maximum(votes.left, votes.right)
+
+
+def _texts(contestants: Sequence[uuid.UUID]) -> list[str]:
+    return [str(contestant) for contestant in contestants]
