@@ -23,6 +23,11 @@ def fit_slice(fit_id: str) -> None:
     services.fit_slice(fit=Fit.objects.select_related("study").get(pk=fit_id))
 
 
+@shared_task(name="raters.close_if_done")
+def close_if_done(study_id: str) -> None:
+    services.close_if_done(study=Study.objects.get(pk=study_id))
+
+
 @shared_task(name="raters.sweep")
 def sweep() -> None:
     """Ring again for whatever the database says is still to do."""

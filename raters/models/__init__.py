@@ -10,6 +10,7 @@ from raters.models.comparisons import (
     PresentationCopyQuerySet,
     Reason,
 )
+from raters.models.counts import PairCount, PairCountQuerySet
 from raters.models.fits import OWN_SLICE, Fit, FitQuerySet, FitState, Rating, slice_digest
 from raters.models.people import Enrolment, EnrolmentState, Rater
 from raters.models.ship_tests import Margin, MarginQuerySet, Outcome, Verdict
@@ -31,6 +32,8 @@ __all__ = [
     "Margin",
     "MarginQuerySet",
     "Outcome",
+    "PairCount",
+    "PairCountQuerySet",
     "PresentationCopy",
     "PresentationCopyQuerySet",
     "Rater",

@@ -111,7 +111,9 @@ class Comparison(models.Model):
     left_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
     right_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
     reason = models.CharField(max_length=12, choices=Reason)
-    propensity = models.FloatField(help_text="Probability with which this pair of checkpoints was drawn.")
+    propensity = models.FloatField(
+        help_text="Probability with which this pair of checkpoints was drawn, of all that she could be shown then."
+    )
     control = models.CharField(max_length=8, choices=Control, default=Control.NONE, blank=True)
     expected = models.CharField(max_length=12, choices=Choice, blank=True, help_text="A gold control's answer.")
     token = models.CharField(max_length=43, unique=True)
@@ -151,9 +153,8 @@ class Comparison(models.Model):
         indexes: ClassVar = [
             # What a rater left unanswered is offered to her again first.
             models.Index(fields=["rater", "study"], condition=Q(answered_at=None), name="comparison_unanswered"),
-            models.Index(fields=["rater", "study", "answered_at"], name="comparison_by_rater"),
-            # A draw counts what a pair has had, per prompt.
-            models.Index(fields=["study", "left_checkpoint", "right_checkpoint", "prompt"], name="comparison_of_pair"),
+            # Every draw reads which pairs she has seen; with both sides in it, the index alone answers.
+            models.Index(fields=["rater", "study", "answered_at"], include=["left", "right"], name="comparison_own"),
         ]
 
     def __str__(self) -> str:

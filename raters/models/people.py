@@ -48,6 +48,7 @@ class Enrolment(models.Model):
     consented_at = models.DateTimeField(null=True, blank=True)
     excluded_at = models.DateTimeField(null=True, blank=True)
     exclusion_reason = models.TextField(blank=True)
+    answers = models.PositiveIntegerField(default=0, help_text="Comparisons answered, controls apart; kept with votes.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -1,31 +1,37 @@
 """Which pair a rater sees next."""
 
 import secrets
-import uuid
-from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Count, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from evalhub.studies.models import Study
-from raters.models import Comparison, Control, Enrolment, EnrolmentState, Fit, FitState, Rater, Reason
-from raters.ranking import draw_pair, pair_probabilities
-from raters.ranking.votes import Floats
+from raters.models import Comparison, Enrolment, EnrolmentState, PairCount, Rater
+from raters.ranking import draw_pair
+from raters.services.chances import chances
 from raters.services.enrolling import lock_comparing
-from raters.services.offers import Offers, Pair, offers_of, unordered
+from raters.services.limits import allowance
+from raters.services.offers import Offers, Seen, offers_of
 
 
 @transaction.atomic
 def next_comparison(*, study: Study, rater: Rater, after: Comparison | None = None) -> Comparison | None:
     """The comparison the rater answers next: one she has not answered yet, or else a newly drawn one.
 
+    How long it takes grows with what she herself has seen, and with nothing that others have: what a draw needs to know
+    of all votes is precomputed by the fits or counted in `PairCount`.
+
+    The propensity that a drawn one carries is the probability of its pair of contestants given all pairs that this
+    rater could be shown at that moment (offered, with copies, and on some prompt not seen by her) and given the fits
+    and counts that the draw read. It says nothing of the prompt, which is one of those where the pair was compared
+    least, nor of the sides, which are even.
+
     Args:
         after: the one she is looking at, to get the one that follows it ahead of time.
     Returns:
-        None when she has done her share, or nothing is left that she has not seen.
+        None when she has done her share (of the study, or of the day), or nothing is left that she has not seen.
     Raises: Conflict when the study takes no votes or she has not begun.
     """
     enrolment = lock_comparing(rater, study)
@@ -68,35 +74,34 @@ def _renewed(comparison: Comparison) -> Comparison:
 
 
 def _left_to_do(enrolment: Enrolment) -> int | None:
-    """How many answers the study still asks of her, None for as many as there are; keeps her state in step."""
-    share = enrolment.study.votes_per_rater
-    left = None if share is None else max(0, share - answered_by(enrolment.rater, enrolment.study))
-    state = EnrolmentState.COMPLETE if left == 0 else EnrolmentState.ACTIVE
+    """How many answers the study takes from her now, None for as many as there are; keeps her state in step."""
+    left = allowance(enrolment)
+    state = EnrolmentState.COMPLETE if left.in_all == 0 else EnrolmentState.ACTIVE
     if enrolment.state != state:
         enrolment.state = state
         enrolment.save(update_fields=["state"])
-    return left
+    return left.now
 
 
 def _draw(study: Study, rater: Rater) -> Comparison | None:
     offers = offers_of(study)
-    if len(offers.checkpoints) < 2:
+    in_the_running = set(study.checkpoints.competing().values_list("pk", flat=True))
+    competing = np.array([checkpoint in in_the_running for checkpoint in offers.checkpoints], dtype=bool)
+    own = Comparison.objects.filter(study=study, rater=rater).order_by().values_list("left", "right")
+    seen = offers.seen(list(own))
+    allowed = offers.allowed(seen) & competing[:, None] & competing[None, :]
+    if not allowed.any():
         return None
-    seen = {
-        unordered(left, right)
-        for left, right in Comparison.objects.filter(study=study, rater=rater).values_list("left", "right")
-    }
-    probabilities, reason = _probabilities(study, offers)
-    random = np.random.default_rng()  # seeded by the operating system's own randomness
-    drawn = draw_pair(probabilities, random, offers.allowed(seen))
+    probabilities, reason = chances(study, offers.checkpoints, competing, allowed)
+    drawn = draw_pair(probabilities, np.random.default_rng())  # seeded by the operating system's own randomness
     if drawn is None:
         return None
-    row = _least_compared_row(study, offers, drawn.first, drawn.second, seen)
+    row = _least_compared_row(offers, drawn.first, drawn.second, seen)
     columns = [drawn.first, drawn.second]
     if secrets.randbelow(2):
         columns.reverse()
     left, right = ({"sample": int(offers.samples[row, c]), "copy": int(offers.copies[row, c])} for c in columns)
-    return Comparison.objects.create(
+    comparison = Comparison.objects.create(
         study=study,
         rater=rater,
         prompt_id=int(offers.prompts[row]),
@@ -113,42 +118,14 @@ def _draw(study: Study, rater: Rater) -> Comparison | None:
         right_token=new_token(),
         expires_at=timezone.now() + Comparison.LIFETIME,
     )
+    PairCount.objects.add(comparison)
+    return comparison
 
 
-def _probabilities(study: Study, offers: Offers) -> tuple[Floats, Reason]:
-    """(K, K) how probable each pair of columns is: as the newest fit says, before there is one by least compared."""
-    fit = Fit.objects.filter(study=study, state=FitState.DONE, criterion=study.criteria.first()).first()
-    if fit is None or not fit.pairing:
-        return pair_probabilities(_comparisons(study, offers)), Reason.LEAST
-    known = {uuid.UUID(checkpoint): place for place, checkpoint in enumerate(fit.pairing["checkpoints"])}
-    frozen = np.array(fit.pairing["probabilities"], dtype=np.float64)
-    places = np.array([known.get(checkpoint, -1) for checkpoint in offers.checkpoints])
-    weights = np.where((places[:, None] < 0) | (places[None, :] < 0), frozen.max(), frozen[np.ix_(places, places)])
-    np.fill_diagonal(weights, 0.0)
-    return weights / np.triu(weights).sum(), Reason.INFORMATION
-
-
-def _comparisons(study: Study, offers: Offers) -> Any:
-    """(K, K) how often each pair of columns was compared or is about to be."""
-    counts = np.zeros((len(offers.checkpoints),) * 2, dtype=np.int64)
-    columns = {checkpoint: place for place, checkpoint in enumerate(offers.checkpoints)}
-    pairs = Comparison.objects.filter(study=study, control=Control.NONE).values_list(
-        "left_checkpoint", "right_checkpoint"
-    )
-    for left, right, count in pairs.annotate(count=Count("id")).order_by():
-        if left in columns and right in columns:
-            counts[columns[left], columns[right]] += count
-            counts[columns[right], columns[left]] += count
-    return counts
-
-
-def _least_compared_row(study: Study, offers: Offers, first: int, second: int, seen: set[Pair]) -> int:
+def _least_compared_row(offers: Offers, first: int, second: int, seen: Seen) -> int:
     """A row she has not seen, of the prompts that this pair has been compared on least; at random among them."""
-    one, other = offers.checkpoints[first], offers.checkpoints[second]
-    either_way = Q(left_checkpoint=one, right_checkpoint=other) | Q(left_checkpoint=other, right_checkpoint=one)
-    compared = dict(
-        Comparison.objects.filter(either_way, study=study).order_by().values_list("prompt").annotate(Count("id"))
-    )
+    compared = PairCount.objects.per_prompt(offers.checkpoints[first], offers.checkpoints[second])
     rows = offers.rows(first, second, seen)
-    least = min(compared.get(int(offers.prompts[row]), 0) for row in rows)
-    return secrets.choice([row for row in rows if compared.get(int(offers.prompts[row]), 0) == least])
+    counts = [compared.get(int(prompt), 0) for prompt in offers.prompts[rows]]
+    least = min(counts)
+    return int(secrets.choice([row for row, count in zip(rows, counts, strict=True) if count == least]))

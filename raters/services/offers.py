@@ -1,10 +1,12 @@
 """What a study has to offer: which samples can be put side by side."""
 
+import threading
+import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,22 @@ from raters.models import PresentationCopy
 from raters.presentation import POLICY
 
 Integers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 Pair = tuple[int, int]
+
+# Reading the offers of a large study takes a second. While copies are being made, which changes them all the time, a
+# process spends at most one part in so many of its time on that.
+PAUSE = 20
+STUDIES_HELD = 32  # by one process; of more, the one that was read longest ago goes
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The pairs that a rater has seen and that could be offered again: (n,) rows, and the two columns of each."""
+
+    rows: Integers
+    firsts: Integers
+    seconds: Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,61 +52,127 @@ class Offers:
     prompts: Integers
     samples: Integers
     copies: Integers
-    places: dict[int, Pair]
 
-    def allowed(self, seen: Iterable[Pair]) -> NDArray[np.bool_]:
-        """(K, K) which pairs of checkpoints still have a row whose two samples are not among the pairs `seen`."""
-        there = (self.samples > 0).astype(np.int64)
-        left = there.T @ there
-        np.fill_diagonal(left, 0)
-        for first, second in seen:
-            one, other = self.places.get(first), self.places.get(second)
-            if one and other and one[0] == other[0]:
-                left[one[1], other[1]] -= 1
-                left[other[1], one[1]] -= 1
+    @cached_property
+    def common(self) -> Integers:
+        """(K, K) how many rows two checkpoints have in common."""
+        there = (self.samples > 0).astype(np.float64)  # which is multiplied far faster than integers
+        rows = there.T @ there
+        np.fill_diagonal(rows, 0)
+        return np.asarray(rows, dtype=np.int64)
+
+    @cached_property
+    def _places(self) -> tuple[Integers, Integers, Integers]:
+        """Samples in the order of their ids, and the row and column of each."""
+        rows, columns = np.nonzero(self.samples)
+        samples = self.samples[rows, columns]
+        order = np.argsort(samples)
+        return samples[order], rows[order], columns[order]
+
+    def seen(self, pairs: Sequence[Pair]) -> Seen:
+        """Where the pairs of samples stand in the table; those that cannot be offered (again) are left out."""
+        samples, rows, columns = self._places
+        wanted = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        places = np.searchsorted(samples, wanted)
+        places[places == len(samples)] = 0
+        here = (samples[places] == wanted).all(axis=1) if len(samples) else np.zeros(len(wanted), dtype=bool)
+        one, other = places[here].T
+        together = rows[one] == rows[other]
+        one, other = one[together], other[together]
+        return Seen(rows[one], columns[one], columns[other])
+
+    def allowed(self, seen: Seen) -> Mask:
+        """(K, K) which pairs of checkpoints still have a row that shows them to somebody who has seen those pairs."""
+        left = self.common.copy()
+        np.subtract.at(left, (seen.firsts, seen.seconds), 1)
+        np.subtract.at(left, (seen.seconds, seen.firsts), 1)
         return np.asarray(left > 0)
 
-    def rows(self, first: int, second: int, seen: set[Pair]) -> list[int]:
-        """The rows that can show the columns `first` and `second` to somebody who has seen the pairs `seen`."""
-        both = np.flatnonzero((self.samples[:, first] > 0) & (self.samples[:, second] > 0))
-        pairs = zip(both.tolist(), self.samples[both, first].tolist(), self.samples[both, second].tolist(), strict=True)
-        return [row for row, one, other in pairs if unordered(one, other) not in seen]
+    def rows(self, first: int, second: int, seen: Seen) -> Integers:
+        """The rows that can show the columns `first` and `second` to somebody who has seen those pairs."""
+        both = (self.samples[:, first] > 0) & (self.samples[:, second] > 0)
+        pair = {first, second}
+        of_pair = np.isin(seen.firsts, list(pair)) & np.isin(seen.seconds, list(pair))
+        both[seen.rows[of_pair]] = False
+        return np.flatnonzero(both)
 
 
-def unordered(one: int, other: int) -> Pair:
-    return (one, other) if one < other else (other, one)
+@dataclass(frozen=True, eq=False)
+class _Shelf:
+    """Offers as one process holds them: of which state of the study, read when, in how many seconds."""
+
+    state: tuple[Any, ...]
+    offers: Offers
+    read_at: float
+    seconds: float
+
+    @property
+    def may_be_old(self) -> bool:
+        """Whether it is too early to read again. Offers of nothing are always read again: somebody waits for them."""
+        return bool(self.offers.common.any()) and time.monotonic() < self.read_at + PAUSE * self.seconds
+
+
+_shelves: dict[uuid.UUID, _Shelf] = {}
+_reading: dict[uuid.UUID, threading.Lock] = defaultdict(threading.Lock)
 
 
 def offers_of(study: Study) -> Offers:
-    """The study's offers as they stand now."""
-    live = study.checkpoints.filter(withdrawn_at=None, submission__state=SubmissionState.COMPLETE)
+    """The study's offers, of all its complete submissions. They may lag a little behind copies that are just being
+    made, and never name what is not there: what they depend on only ever grows.
+
+    Of several threads one reads them anew; the others go on with what was there, or wait when nothing was.
+    """
+    state = _state(study)
+    shelf = _shelves.get(study.pk)
+    if shelf is not None and (shelf.state == state or shelf.may_be_old):
+        return shelf.offers
+    something = shelf is not None and bool(shelf.offers.common.any())
+    lock = _reading[study.pk]
+    if not lock.acquire(blocking=not something):
+        assert shelf is not None
+        return shelf.offers
+    try:
+        shelf = _shelves.get(study.pk)
+        if shelf is None or shelf.state != state:
+            began = time.monotonic()
+            offers = _load(study, state[1])
+            now = time.monotonic()
+            shelf = _Shelf(state, offers, now, now - began)
+            _shelves.pop(study.pk, None)
+            _shelves[study.pk] = shelf
+            for oldest in list(_shelves)[:-STUDIES_HELD]:
+                _shelves.pop(oldest, None)
+        return shelf.offers
+    finally:
+        lock.release()
+
+
+def _state(study: Study) -> tuple[int | None, tuple[uuid.UUID, ...]]:
+    """What the offers depend on: the newest copy, and which submissions are complete."""
     newest = PresentationCopy.objects.filter(study=study).aggregate(newest=Max("id"))["newest"]
-    return _load(study.pk, newest, tuple(live.order_by("pk").values_list("pk", flat=True)))
+    complete = study.checkpoints.filter(submission__state=SubmissionState.COMPLETE)
+    return newest, tuple(complete.order_by("pk").values_list("pk", flat=True))
 
 
-@lru_cache(maxsize=16)
-def _load(study: uuid.UUID, newest: int | None, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
-    """Read the offers. What they depend on only ever grows, and its newest part is among the arguments."""
+def _load(study: Study, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
     copies: dict[int, dict[Pair, int]] = defaultdict(dict)
     ready = PresentationCopy.objects.ready().filter(study=study, policy=POLICY)
     for copy, media, width, height in ready.values_list("id", "media", "width", "height"):
         copies[media][(width, height)] = copy
     columns = {checkpoint: place for place, checkpoint in enumerate(checkpoints)}
-    table = _rows(study, columns, copies)
+    table = _rows(study, columns) if copies else {}
     samples = np.zeros((len(table), len(checkpoints)), dtype=np.int64)
     chosen = np.zeros_like(samples)
-    places: dict[int, Pair] = {}
     for row, cells in enumerate(table.values()):
         size = _common_canvas(copies[media] for _, media in cells.values())
         for column, (sample, media) in cells.items():
             if size in copies[media]:
                 samples[row, column], chosen[row, column] = sample, copies[media][size]
-                places[sample] = (row, column)
     prompts = np.array([prompt for prompt, _ in table], dtype=np.int64)
-    return Offers(checkpoints, prompts, samples, chosen, places)
+    return Offers(checkpoints, prompts, samples, chosen)
 
 
-def _rows(study: uuid.UUID, columns: dict[uuid.UUID, int], copies: dict[int, Any]) -> dict[Pair, dict[int, Pair]]:
+def _rows(study: Study, columns: dict[uuid.UUID, int]) -> dict[Pair, dict[int, Pair]]:
     """By prompt and ordinal of seed: the sample and media of each column. Contestants may have used different seeds, so
     the first of one stands beside the first of another."""
     table: dict[Pair, dict[int, Pair]] = defaultdict(dict)

@@ -11,9 +11,11 @@ from evalhub.problems import Refusal
 from evalhub.studies.models import Criterion, Study
 from raters import locks
 from raters.access import own_comparison
-from raters.models import Choice, Comparison, EnrolmentState, Rater, Vote
+from raters.models import Choice, Comparison, Control, Enrolment, EnrolmentState, Rater, Vote
+from raters.services.closing import close_if_done, is_spent
 from raters.services.enrolling import lock, lock_comparing, require_comparing
 from raters.services.fitting import ask_for_refit
+from raters.services.limits import require_allowance
 
 LONGEST_LOOK = timedelta(days=1)
 
@@ -36,7 +38,7 @@ def cast_vote(
         revision: 1, or after an undo the number that `next_revision` gives.
         milliseconds: from both sides shown to the answer, as the browser measured it.
     Raises: Http404 for a token that is not hers or has expired; Refusal for answers that do not fit the questions;
-        Conflict when the study takes no votes now.
+        Conflict when the study takes no votes now, or none of hers any more today.
     """
     comparison = own_comparison(rater, token)
     enrolment = lock(rater, comparison.study)
@@ -47,6 +49,7 @@ def cast_vote(
     study = enrolment.study
     if revision > expected:
         raise Refusal(f"The next answer to this pair has the number {expected}, got {revision}; reload the page.")
+    require_allowance(enrolment)
     if without_javascript and not study.works_without_javascript:
         raise Refusal("This study shows its pictures with JavaScript only; turn it on in your browser and reload.")
     choices = _checked(study, answers)
@@ -58,6 +61,9 @@ def cast_vote(
         comparison.shown_at = now - timedelta(milliseconds=milliseconds)
     comparison.answered_at = now
     comparison.save(update_fields=["answered_at", "shown_at"])
+    _count(enrolment, comparison, 1)
+    if is_spent(study):
+        close_if_done(study=study)
     return comparison
 
 
@@ -80,6 +86,7 @@ def undo_last(*, rater: Rater, study: Study, last: str | None = None) -> Compari
     comparison.answered_at = None
     comparison.expires_at = timezone.now() + Comparison.LIFETIME
     comparison.save(update_fields=["answered_at", "expires_at"])
+    _count(enrolment, comparison, -1)
     if enrolment.state == EnrolmentState.COMPLETE:
         enrolment.state = EnrolmentState.ACTIVE
         enrolment.save(update_fields=["state"])
@@ -118,6 +125,13 @@ def choices_of(criterion: Criterion) -> list[Choice]:
     tie = [Choice.TIE] if criterion.allows_tie else []
     both_bad = [Choice.BOTH_BAD] if criterion.allows_both_bad else []
     return [Choice.LEFT, *tie, *both_bad, Choice.RIGHT]
+
+
+def _count(enrolment: Enrolment, comparison: Comparison, answers: int) -> None:
+    """Keep the number of her answers; her enrolment is locked."""
+    if comparison.control == Control.NONE:
+        enrolment.answers += answers
+        enrolment.save(update_fields=["answers"])
 
 
 def _add(

@@ -10,6 +10,7 @@ from django.utils import timezone
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import (
+    ClosedBecause,
     Criterion,
     LogEntry,
     Media,
@@ -27,8 +28,11 @@ from evalhub.studies.models import (
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 DEFAULT_CRITERIA = [("quality", "Quality", "Which picture is better?")]
 # What an owner may change at any time, and what publishing freezes.
-CHANGEABLE = {"name", "description", "consent", "instructions", "works_without_javascript", "votes_per_rater"}
-FROZEN = {"presentation_edge"}
+CLOSING = {"vote_budget", "closes_when_separated"}
+LIMITS = {"votes_per_rater", "votes_per_rater_per_day", "vote_budget"}
+CHANGEABLE = {"name", "description", "consent", "instructions", "works_without_javascript"} | LIMITS | CLOSING
+# Had somebody seen ratings, hiding them later would hide nothing; and who was promised that they are hidden, was.
+FROZEN = {"presentation_edge", "publishes_late"}
 
 
 @transaction.atomic
@@ -124,33 +128,42 @@ def change_study(*, study: Study, actor: User, **changes: Any) -> Study:
     locked = _locked(study)
     if unknown := set(changes) - CHANGEABLE - FROZEN:
         raise Refusal(f"These fields of a study cannot be changed: {', '.join(sorted(unknown))}.")
-    if locked.published_at and set(changes) & FROZEN:
-        raise Conflict("This study is published, which froze how its pictures are shown.")
     changed = {name: value for name, value in changes.items() if getattr(locked, name) != value}
     if not changed:
         return locked
+    if locked.published_at and set(changed) & FROZEN:
+        raise Conflict("This study is published, which froze how its pictures are shown and when its ratings are.")
+    for name in LIMITS & set(changed):
+        if changed[name] is not None and changed[name] < 1:
+            raise Refusal(f"A limit on votes is a number from 1 up, or none; got {changed[name]:,}.")
     if "consent" in changed:
         changed["consent_version"] = locked.consent_version + 1
-    before = {name: getattr(locked, name) for name in changed}
-    return _set(locked, actor, "changed study", before=before, **changed)
+    told = {"before": {name: getattr(locked, name) for name in changed}, "after": dict(changed)}
+    study = _set(locked, actor, "changed study", told=told, **changed)
+    if set(changed) & CLOSING:
+        enqueue("raters.close_if_done", str(study.pk))
+    return study
 
 
 def publish_study(*, study: Study, actor: User) -> Study:
-    """Open a draft, or open a paused study again. The first time freezes prompts, criteria and presentation.
+    """Open a draft, or open again a study that is paused or has closed itself. The first time freezes prompts,
+    criteria, presentation and whether ratings are published late.
 
-    Raises: Refusal when a draft has no prompt or no criterion; Conflict when the study is closed.
+    Raises: Refusal when a draft has no prompt or no criterion, or when a study would close itself again at once;
+        Conflict when the study is closed for good.
     """
     with transaction.atomic():
         locked = _locked(study)
         if locked.state == StudyState.OPEN:
             return locked
         if locked.state == StudyState.CLOSED:
-            raise Conflict("This study is closed for good; make a new study to go on.")
+            return _reopened(locked, actor)
         prompts = locked.prompts.count()
         if not prompts or not locked.criteria.exists():
             raise Refusal("A study needs at least one prompt and one criterion before it is published.")
         published = locked.published_at or timezone.now()
-        opened = _set(locked, actor, "opened study", prompts=prompts, state=StudyState.OPEN, published_at=published)
+        told = {"prompts": prompts}
+        opened = _set(locked, actor, "opened study", told=told, state=StudyState.OPEN, published_at=published)
         enqueue("raters.prepare_presentation", str(study.pk))
         return opened
 
@@ -160,30 +173,67 @@ def pause_study(*, study: Study, actor: User) -> Study:
     return _leave(study, actor, {StudyState.OPEN}, StudyState.PAUSED, "paused study")
 
 
-def close_study(*, study: Study, actor: User) -> Study:
-    """Take no more votes and no more submissions, for good. Conflict for a draft."""
-    return _leave(study, actor, {StudyState.OPEN, StudyState.PAUSED}, StudyState.CLOSED, "closed study")
+def close_study(
+    *,
+    study: Study,
+    actor: User | None = None,
+    because: ClosedBecause = ClosedBecause.OWNER,
+    answers: int | None = None,
+) -> Study:
+    """Take no more votes and no more submissions. Conflict for a draft.
+
+    Args:
+        actor: who closes it, for good; None when the study closes itself, which an owner may take back.
+        because, answers: why it closes itself, and with how many answers.
+    """
+    why = {"closed_because": because, "answers_at_closing": answers}
+    return _leave(study, actor, {StudyState.OPEN, StudyState.PAUSED}, StudyState.CLOSED, "closed study", **why)
 
 
 @transaction.atomic
-def _leave(study: Study, actor: User, allowed: set[StudyState], state: StudyState, verb: str) -> Study:
+def _leave(
+    study: Study, actor: User | None, allowed: set[StudyState], state: StudyState, verb: str, **values: Any
+) -> Study:
     locked = _locked(study)
     if locked.state == state:
         return locked
     if locked.state not in allowed:
         raise Conflict(f"A study that is {locked.state} cannot become {state.value}.")
-    return _set(locked, actor, verb, state=state)
+    told = {name: value for name, value in values.items() if value is not None}
+    return _set(locked, actor, verb, told=told, state=state, **values)
+
+
+def _reopened(study: Study, actor: User) -> Study:
+    """A study that closed itself goes on, once it is asked for more than it had then."""
+    if study.closed_because not in {ClosedBecause.BUDGET, ClosedBecause.SEPARATION}:
+        raise Conflict("This study is closed for good; make a new study to go on.")
+    if study.publishes_late:
+        raise Conflict("Closing this study published its ratings, so no vote may follow; make a new study to go on.")
+    had = study.answers_at_closing or 0
+    if study.vote_budget is not None and study.vote_budget <= had:
+        raise Refusal(
+            f"This study has its {had:,} answers, and its budget is {study.vote_budget:,}; "
+            "set a larger budget, or none, and then open it again."
+        )
+    if study.closed_because == ClosedBecause.SEPARATION and study.closes_when_separated:
+        raise Refusal(
+            "The order of this study's contestants is settled, so it would close itself again; "
+            "untick that it closes then, and open it again."
+        )
+    told = {"answers": had, "vote_budget": study.vote_budget}
+    return _set(
+        study, actor, "opened study", told=told, state=StudyState.OPEN, closed_because="", answers_at_closing=None
+    )
 
 
 def _locked(study: Study) -> Study:
     return Study.objects.select_for_update(no_key=True).get(pk=study.pk)
 
 
-def _set(study: Study, actor: User, verb: str, *, before: dict[str, Any] | None = None, **values: Any) -> Study:
-    prompts = values.pop("prompts", None)
+def _set(study: Study, actor: User | None, verb: str, *, told: dict[str, Any] | None = None, **values: Any) -> Study:
+    """Write the values, and into the log what is told of them."""
     for name, value in values.items():
         setattr(study, name, value)
     study.save(update_fields=list(values))
-    details = {"before": before} if before else {"prompts": prompts} if prompts else {}
-    LogEntry.write(study=study, actor=actor, verb=verb, subject=study, **details)
+    LogEntry.write(study=study, actor=actor, verb=verb, subject=study, **(told or {}))
     return study

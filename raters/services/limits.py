@@ -1,0 +1,58 @@
+"""How much a rater may still answer in a study: her share, and her share of a day."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from evalhub.problems import Conflict
+from raters.models import Comparison, Enrolment
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Answers that a rater may still give; None: as many as there are.
+
+    Attributes:
+        in_all: of her share of the study.
+        today: of what the study takes from one rater a day. Days are those of UTC, alike for everybody.
+        until: when the next day begins.
+    """
+
+    in_all: int | None
+    today: int | None
+    until: datetime
+
+    @property
+    def now(self) -> int | None:
+        return min((left for left in (self.in_all, self.today) if left is not None), default=None)
+
+    @property
+    def only_for_today(self) -> bool:
+        """Whether she has done her part of the day, and is asked for more tomorrow."""
+        return self.today == 0 and self.in_all != 0
+
+
+def allowance(enrolment: Enrolment) -> Allowance:
+    """What is left for her now. Exact for as long as her enrolment is locked: every answer of hers takes that lock."""
+    study, now = enrolment.study, timezone.now()
+    own = Comparison.objects.answered().filter(study=study, rater=enrolment.rater)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    in_all, today = study.votes_per_rater, study.votes_per_rater_per_day
+    return Allowance(
+        in_all=None if in_all is None else max(0, in_all - own.count()),
+        today=None if today is None else max(0, today - own.filter(answered_at__gte=midnight).count()),
+        until=midnight + timedelta(days=1),
+    )
+
+
+def require_allowance(enrolment: Enrolment) -> None:
+    """Conflict when she has done her share, of the study or of the day."""
+    left = allowance(enrolment)
+    if left.only_for_today:
+        raise Conflict(
+            f"This study takes {enrolment.study.votes_per_rater_per_day:,} answers a day from one rater, and yours of "
+            f"today are in; you can go on at 00:00 UTC."
+        )
+    if left.in_all == 0:
+        raise Conflict("Your share of this study is done, so this answer was not needed any more.")
