@@ -1,5 +1,6 @@
 """The leaderboard for programs."""
 
+from django.core.exceptions import PermissionDenied
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -7,12 +8,17 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from evalhub.leaderboard import downloads
-from evalhub.leaderboard.tables import leaderboard
+from evalhub.leaderboard.curves import curves
+from evalhub.leaderboard.matrix import head_to_head
+from evalhub.leaderboard.measures import measure
+from evalhub.leaderboard.questions import WITHHELD, Question, ask
 from evalhub.studies.access import Actor, get_study
+from raters import services
 
 
 class CellSerializer(serializers.Serializer):
     metric = serializers.CharField()
+    column = serializers.CharField(help_text="Its column's name in the sheets: the metric and its protocol.")
     state = serializers.CharField(help_text="done, waiting_for_weights, failed or none")
     value = serializers.FloatField(allow_null=True)
     low = serializers.FloatField(allow_null=True)
@@ -36,6 +42,7 @@ class RowSerializer(serializers.Serializer):
     checkpoint = serializers.CharField()
     family = serializers.CharField()
     step = serializers.IntegerField(allow_null=True)
+    withdrawn = serializers.BooleanField()
     rating = serializers.FloatField(allow_null=True)
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)
@@ -45,6 +52,12 @@ class RowSerializer(serializers.Serializer):
     win_rate = serializers.FloatField(allow_null=True)
     tie_rate = serializers.FloatField(allow_null=True)
     both_bad_rate = serializers.FloatField(allow_null=True)
+    separated_from_next = serializers.BooleanField(
+        allow_null=True, help_text="From the next one below, at whatever time one looks; null for the last."
+    )
+    more_votes_to_separate = serializers.IntegerField(
+        allow_null=True, help_text="About so many more between the two; null where no number would."
+    )
     scores = CellSerializer(many=True)
     facts = FactsSerializer()
     warnings = serializers.ListField(child=serializers.CharField())
@@ -59,33 +72,138 @@ class FitSerializer(serializers.Serializer):
     cut_off = serializers.IntegerField()
     method = serializers.CharField()
     version = serializers.CharField()
+    seed = serializers.IntegerField()
+    slice = serializers.DictField(help_text="Which votes, and how; empty for the study's own ranking.")
+    settings = serializers.DictField()
     position = serializers.DictField()
+    covariates = serializers.DictField()
+    agreement = serializers.DictField(help_text="Krippendorff's alpha with its interval.")
+    separations = serializers.ListField(child=serializers.DictField())
+    verdicts = serializers.ListField(child=serializers.DictField())
     warnings = serializers.ListField(child=serializers.CharField())
 
 
 class LeaderboardSerializer(serializers.Serializer):
     study = serializers.CharField()
-    criterion = serializers.CharField(allow_null=True)
+    criterion = serializers.CharField(allow_null=True, help_text="Null: all criteria pooled.")
     fit = FitSerializer(allow_null=True)
+    ratings_withheld = serializers.BooleanField(help_text="Whether the study keeps them until it is closed.")
+    unfinished = serializers.DictField(
+        allow_null=True, help_text="The ranking that is being made or failed: its id, state, stage and error."
+    )
+    summary = serializers.ListField(child=serializers.CharField())
     votes_waiting_for_a_fit = serializers.IntegerField()
     rows = RowSerializer(many=True)
 
 
+class PairSerializer(serializers.Serializer):
+    checkpoint = serializers.CharField()
+    against = serializers.CharField()
+    wins = serializers.IntegerField()
+    losses = serializers.IntegerField()
+    ties = serializers.IntegerField()
+    both_bad = serializers.IntegerField()
+    win_share = serializers.FloatField(allow_null=True)
+    probability_better = serializers.FloatField(allow_null=True)
+
+
+class CurveSerializer(serializers.Serializer):
+    family = serializers.CharField()
+    steps = serializers.ListField(child=serializers.DictField())
+
+
+def _parameter(name: str, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, str, description=description)
+
+
+RANKING = [
+    _parameter("criterion", "A criterion's key; the study's first by default; * for all pooled."),
+    _parameter("fit", "The id of a frozen ranking; the newest by default."),
+    _parameter("tag", "Only prompts with this tag."),
+    OpenApiParameter("raters", str, enum=["people", "simulated"], description="Only votes of these."),
+    _parameter("group", "Only raters of this group."),
+    _parameter("since", "Only votes from this day on (UTC)."),
+    _parameter("until", "Only votes up to this day (UTC)."),
+    OpenApiParameter("excluded", str, enum=["counted"], description="Count excluded raters too."),
+    OpenApiParameter("weighting", str, enum=["trust", "propensity"], description="How votes weigh."),
+    OpenApiParameter("model", str, enum=["bradley-terry"], description="Instead of Davidson."),
+    _parameter("covariates", "To allow for, with commas: resolution, aspect, duration, latency."),
+]
+
+
 class LeaderboardView(APIView):
+    @extend_schema(operation_id="study_leaderboard", parameters=RANKING, responses=LeaderboardSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """Ratings by people and scores by machines, best rating first.
+
+        A slice that nobody has asked for has no ratings: `fit` is null. Ask for it by POST.
+        """
+        return Response(downloads.document(_asked(request, slug)))
+
     @extend_schema(
-        operation_id="study_leaderboard",
-        parameters=[
-            OpenApiParameter(
-                "criterion",
-                str,
-                description="A criterion's key; the study's first by default.",
-            )
-        ],
-        responses=LeaderboardSerializer,
+        operation_id="study_leaderboard_ask", parameters=RANKING, request=None, responses={202: LeaderboardSerializer}
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Have the ranking of a slice made, unless it is being made; then get it until `unfinished` is null."""
+        question = _asked(request, slug)
+        if question.withheld:
+            raise PermissionDenied(WITHHELD)
+        services.ask_for_fit(study=question.study, criterion=question.criterion, slice=question.slice)
+        return Response(downloads.document(_asked(request, slug)), status=202)
+
+
+class HeadToHeadView(APIView):
+    @extend_schema(operation_id="study_head_to_head", parameters=RANKING, responses=PairSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Every contestant against every other."""
+        matrix = head_to_head(_asked(request, slug).board())
+        pairs = [
+            {
+                "checkpoint": str(first),
+                "against": str(second),
+                "wins": pair.wins,
+                "losses": pair.losses,
+                "ties": pair.ties,
+                "both_bad": pair.both_bad,
+                "win_share": pair.share,
+                "probability_better": pair.better,
+            }
+            for first, row in (matrix.lines if matrix else [])
+            for second, pair in zip(matrix.contestants if matrix else (), row, strict=True)
+            if pair is not None
+        ]
+        return Response(pairs)
+
+
+class CurvesView(APIView):
+    @extend_schema(
+        operation_id="study_curves",
+        parameters=[*RANKING, _parameter("measure", "`rating`, or a metric's column; the rating by default.")],
+        responses=CurveSerializer(many=True),
     )
     def get(self, request: Request, slug: str) -> Response:
-        """Ratings by people and scores by machines, best rating first."""
-        study = get_study(Actor.of(request), slug, "see")
-        asked = request.query_params.get("criterion", "")
-        criterion = next((one for one in study.criteria.all() if one.key == asked), None)
-        return Response(downloads.as_data(leaderboard(study=study, criterion=criterion)))
+        """Each family's checkpoints over their training steps."""
+        board = _asked(request, slug).board()
+        by = measure(board, request.query_params.get("measure", ""))
+        found = [
+            {
+                "family": curve.family,
+                "steps": [
+                    {
+                        "checkpoint": step.checkpoint.name,
+                        "step": step.step,
+                        "value": step.point and step.point.value,
+                        "low": step.point and step.point.low,
+                        "high": step.point and step.point.high,
+                    }
+                    for step in curve.steps
+                ],
+            }
+            for curve in curves(board, by)
+        ]
+        return Response(found)
+
+
+def _asked(request: Request, slug: str) -> Question:
+    actor = Actor.of(request)
+    return ask(actor, get_study(actor, slug, "see"), request.query_params)

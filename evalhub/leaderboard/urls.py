@@ -6,9 +6,16 @@ from evalhub.leaderboard import views
 
 urlpatterns = [
     path("studies/<slug:slug>/", views.study_page, name="study"),
+    path("studies/<slug:slug>/leaderboard/fit/", views.ask_for_fit, name="leaderboard_fit"),
+    path("studies/<slug:slug>/leaderboard/<slug:section>/", views.section_page, name="leaderboard_section"),
     re_path(
-        r"^studies/(?P<slug>[-\w]+)/leaderboard\.(?P<kind>csv|json|svg|png)$",
+        r"^studies/(?P<slug>[-\w]+)/leaderboard\.(?P<kind>csv|json|parquet|tex|svg|png)$",
         views.download,
         name="leaderboard_download",
+    ),
+    re_path(
+        r"^studies/(?P<slug>[-\w]+)/leaderboard/(?P<section>[-\w]+)\.(?P<kind>csv|svg|png)$",
+        views.download_section,
+        name="leaderboard_section_download",
     ),
 ]

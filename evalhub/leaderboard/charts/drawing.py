@@ -1,0 +1,91 @@
+"""From a Vega-Lite chart to what a page shows and a reader takes home."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import altair
+import vl_convert
+
+from raters.models import Fit
+
+# Two stand-ins that the page's own colours replace, so that one drawing serves light and dark.
+TEXT = "#010203"
+ACCENT = "#040506"
+WIDTH = 560
+ROW_HEIGHT = 26
+# A browser's letters may be wider than those that the names were measured with: room for that, per letter and at most.
+LETTER_MARGIN, WIDEST_MARGIN = 1.5, 60
+FONT = "system-ui, sans-serif"
+
+Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.VConcatChart
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart and the rows that it was drawn from, which are its download as data."""
+
+    chart: Chart
+    values: Sequence[Mapping[str, Any]]
+
+
+def data(values: Iterable[Mapping[str, Any]]) -> altair.Data:
+    return altair.Data(values=list(values))
+
+
+def padding(names: Iterable[str], *, right: float = 5) -> dict[str, float]:
+    """Room around a drawing with these names at its left."""
+    longest = max(map(len, names), default=0)
+    return {"left": min(5 + LETTER_MARGIN * longest, WIDEST_MARGIN), "top": 5, "right": right, "bottom": 5}
+
+
+def simulated_note(fit: Fit | None) -> str:
+    """What a picture has to say by itself, since it is taken away from the page."""
+    return f" ({fit.simulated_votes:,} of {fit.votes:,} votes simulated)" if fit and fit.simulated_votes else ""
+
+
+def inline_svg(picture: Picture) -> str:
+    """The drawing for a page: it takes the page's text and accent colours."""
+    drawn = _drawn(_configured(picture.chart))
+    return drawn.replace(TEXT, "currentColor").replace(ACCENT, "var(--accent)")
+
+
+def plain_svg(picture: Picture) -> str:
+    """The drawing for a paper or a slide: dark on nothing."""
+    return _drawn(_configured(picture.chart)).replace(TEXT, "#222222").replace(ACCENT, "#1f6feb")
+
+
+def png(picture: Picture) -> bytes:
+    """The same at twice the pixels."""
+    return bytes(vl_convert.svg_to_png(plain_svg(picture), scale=2))
+
+
+def _configured(chart: Chart) -> str:
+    quiet: dict[str, Any] = {"labelColor": TEXT, "titleColor": TEXT, "labelFont": FONT, "titleFont": FONT}
+    configured = (
+        chart.configure_axis(
+            **quiet,
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            labelLimit=0,
+            grid=True,
+            gridColor=TEXT,
+            gridOpacity=0.12,
+            domain=False,
+            ticks=False,
+            labelPadding=8,
+            titlePadding=10,
+        )
+        .configure_header(**quiet, labelFontSize=12, labelFontWeight="bold", labelAnchor="start", labelLimit=0)
+        .configure_text(font=FONT, fontSize=12, color=TEXT)
+        .configure_view(stroke=None)
+    )
+    return json.dumps(configured.to_dict(), sort_keys=True)
+
+
+@lru_cache(maxsize=128)
+def _drawn(specification: str) -> str:
+    return str(vl_convert.vegalite_to_svg(specification))

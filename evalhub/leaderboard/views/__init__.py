@@ -1,0 +1,7 @@
+"""The leaderboard's pages: the table, what lies behind it, asking for a slice, and what can be taken home."""
+
+from evalhub.leaderboard.views.asking import ask_for_fit
+from evalhub.leaderboard.views.pages import section_page, study_page
+from evalhub.leaderboard.views.taking import download, download_section
+
+__all__ = ["ask_for_fit", "download", "download_section", "section_page", "study_page"]
