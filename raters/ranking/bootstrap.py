@@ -1,6 +1,6 @@
 """The cluster bootstrap: slower than the sandwich and free of its algebra, so a check of it. It runs in one process."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,9 +11,14 @@ from raters.ranking.connections import connect
 from raters.ranking.errors import MalformedVotes, UnknownOption
 from raters.ranking.fit import Model, Objective, fit_votes, maximise
 from raters.ranking.intervals import compress
-from raters.ranking.votes import Floats, Votes
+from raters.ranking.likelihood import Cells
+from raters.ranking.votes import Codes, Floats, Votes
 
 By = Literal["rater", "prompt", "vote"]
+
+AT_ONCE = 25  # replicates
+# A replicate is fitted when a Newton step is this short, in natural-log units; what is left is about its square.
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,32 +60,36 @@ def bootstrap(
     """
     if by not in ("rater", "prompt", "vote") or replicates < 2:
         raise UnknownOption(f"A bootstrap is by rater, prompt or vote, twice or more; got {by!r}, {replicates} times.")
-    column = np.arange(len(votes)) if by == "vote" else getattr(votes, by)
-    if column is None:
+    if by != "vote" and getattr(votes, by) is None:
         raise MalformedVotes(f"A bootstrap by {by} needs the {by} of every vote, but there is no such column.")
     connections = connect(votes, names)
     members = np.flatnonzero(connections.linked if phantom else connections.ranked)
-    fitted = fit_votes(votes.among(members, len(names)), len(members), model=model, position=position, phantom=phantom)
+    within = votes.among(members, len(names))
+    fitted = fit_votes(within, len(members), model=model, position=position, phantom=phantom)
     estimate = fitted.estimate
     if estimate is None:
         raise MalformedVotes("A bootstrap needs votes that can be fitted, but these have no finite fit.")
     cells = estimate.cells
-    clusters = compress(column[np.isin(votes.left, members) & np.isin(votes.right, members)])
-    groups = int(clusters.max()) + 1
-    places = cells.answer * len(cells.first) + cells.of_vote
-    weight = np.ones(len(places)) if cells.weight is None else cells.weight
-    tallies = coo_array((weight, (clusters, places)), shape=(groups, cells.counts.size)).tocsr()
-    random = np.random.default_rng(seed)
+    clusters = np.arange(len(within)) if by == "vote" else compress(getattr(within, by))
     reference = connections.ranked[members] if connections.ranked.any() else np.ones(len(members), dtype=bool)
     strengths = np.full((replicates, len(names)), np.nan)
-    for replicate in range(replicates):
-        drawn = random.multinomial(groups, np.full(groups, 1 / groups))
-        counts = (tallies.T @ drawn).reshape(cells.counts.shape)
-        again = maximise(
-            Objective(replace(cells, counts=counts), estimate.derivatives.tie_slope is not None, phantom),
-            estimate.parameters,
-        )
+    drawn = _drawn_counts(cells, clusters, replicates, np.random.default_rng(seed))
+    for replicate, counts in enumerate(drawn):
+        objective = Objective(replace(cells, counts=counts), estimate.derivatives.tie is not None, phantom)
+        again = maximise(objective, estimate.parameters, tolerance=TOLERANCE)
         if again.converged:
             found = again.parameters[: len(members)]
             strengths[replicate, members] = found - found[reference].mean()
     return Bootstrap(strengths, int(np.isnan(strengths).all(axis=1).sum()))
+
+
+def _drawn_counts(cells: Cells, clusters: Codes, replicates: int, random: np.random.Generator) -> Iterator[Floats]:
+    """(3, C) counts of each replicate, some at a time: one product of how often each cluster was drawn with its own."""
+    groups = int(clusters.max()) + 1
+    weight = np.ones(len(clusters)) if cells.votes.weight is None else cells.votes.weight
+    own = coo_array((weight, (cells.place, clusters)), shape=(cells.counts.size, groups)).tocsr()
+    even = np.full(groups, 1 / groups)
+    for begin in range(0, replicates, AT_ONCE):
+        times = random.multinomial(groups, even, min(AT_ONCE, replicates - begin))
+        counts = np.ascontiguousarray((own @ times.T.astype(np.float64)).T)
+        yield from counts.reshape(len(times), *cells.counts.shape)

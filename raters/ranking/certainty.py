@@ -120,7 +120,7 @@ def find_certainty(
 def _few(estimate: Estimate, tally: Tally, clusters: Mapping[str, Codes]) -> NDArray[np.bool_]:
     """(P,) the parameters whose votes are too few, or too one-sided, for a sandwich."""
     k = estimate.cells.contestants
-    few = np.full(len(estimate.parameters), len(estimate.cells.answer) < FEW_COMPARISONS)
+    few = np.full(len(estimate.parameters), len(estimate.cells.votes) < FEW_COMPARISONS)
     few[:k] = (tally.comparisons < FEW_COMPARISONS) | (np.minimum(tally.wins, tally.losses) < FEW_DECISIONS)
     for codes in clusters.values():
         few[:k] |= distinct_clusters(estimate.cells, codes) < FEW_CLUSTERS
@@ -129,7 +129,7 @@ def _few(estimate: Estimate, tally: Tally, clusters: Mapping[str, Codes]) -> NDA
 
 def _tie(estimate: Estimate, error: float) -> Effect:
     """ν, from the estimate of ln ν and its standard error."""
-    if estimate.derivatives.tie_slope is None:
-        return Effect(value=0.0 if len(estimate.cells.answer) else None)
+    if estimate.derivatives.tie is None:
+        return Effect(value=0.0 if len(estimate.cells.votes) else None)
     nu = float(np.exp(estimate.parameters[-1]))
     return Effect(nu, nu * error)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lstsq
 from scipy.sparse import coo_array, hstack
 from scipy.sparse.csgraph import connected_components
 
 from raters.ranking.likelihood import Cells
-from raters.ranking.votes import LEFT, OUTCOMES, RIGHT, Codes, Votes
+from raters.ranking.votes import BOTH_BAD, LEFT, OUTCOMES, RIGHT, TIE, Codes, Floats, Pairs, Votes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,30 +31,34 @@ def connect(votes: Votes, names: Sequence[str]) -> Connections:
     Among equally large components the one with more votes wins, then the one with the alphabetically first name, so
     that the answer does not depend on the order of contestants or votes.
     """
-    k = len(names)
-    up = votes.outcome != RIGHT
-    down = votes.outcome != LEFT
-    beaten = np.zeros((k, k), dtype=bool)
-    beaten[votes.left[up], votes.right[up]] = True
-    beaten[votes.right[down], votes.left[down]] = True
-    graph = coo_array(beaten)
+    return connect_pairs(Pairs.of(votes, len(names)), names)
+
+
+def connect_pairs(pairs: Pairs, names: Sequence[str]) -> Connections:
+    """The same from votes already counted, by outcome."""
+    k, counts = len(names), pairs.counts
+    up = counts[LEFT] + counts[TIE] + counts[BOTH_BAD] > 0
+    down = counts[RIGHT] + counts[TIE] + counts[BOTH_BAD] > 0
+    winners = np.concatenate([pairs.first[up], pairs.second[down]])
+    losers = np.concatenate([pairs.second[up], pairs.first[down]])
+    graph = coo_array((np.ones(len(winners), dtype=bool), (winners, losers)), shape=(k, k))
     strong = connected_components(graph, directed=True, connection="strong")[1]
     weak = connected_components(graph, directed=False)[1]
-    activity = np.bincount(votes.left, minlength=k) + np.bincount(votes.right, minlength=k)
+    total = counts.sum(axis=0)
+    activity = np.bincount(pairs.first, total, k) + np.bincount(pairs.second, total, k)
     ranked = _largest(strong, activity, names)
     linked = weak == weak[ranked.argmax()] if ranked.any() else _largest(weak, activity, names)
     return Connections(ranked=ranked, linked=np.asarray(linked, dtype=bool))
 
 
-def position_obstacle(votes: Votes) -> str | None:
-    """Why the decisions cannot tell a position effect, as a sentence; None when they can."""
-    decisions = votes.outcome[votes.outcome <= RIGHT]
-    if not len(decisions):
+def position_obstacle(left: float, right: float) -> str | None:
+    """Why decisions, so many for each side, cannot tell a position effect, as a sentence; None when they can."""
+    if not left + right:
         return "No vote was decided, so a position effect cannot be told; it was left out."
-    if (decisions == decisions[0]).all():
+    if not (left and right):
         return (
-            f"All {len(decisions)} decisions went to the {OUTCOMES[decisions[0]]} side, so a position effect cannot be "
-            "told; it was left out. Check that sides are drawn at random and that raters look at both."
+            f"All {left + right:g} decisions went to the {OUTCOMES[LEFT if left else RIGHT]} side, so a position "
+            "effect cannot be told; it was left out. Check that sides are drawn at random and that raters look at both."
         )
     return None
 
@@ -64,20 +69,28 @@ def aliased(cells: Cells) -> list[bool]:
     So it is with the position when no pair, nor any cycle of pairs, was ever turned round, and with a covariate that
     each contestant has once and for all: the least-squares fit of its column by theirs is exact.
     """
+    if len(cells.effects) == 1 and not cells.single and _turned_round(cells):
+        return [False]
     rows = np.arange(len(cells.first))
     ends = (np.tile(rows, 2), np.concatenate([cells.first, cells.second]))
     signs = np.repeat([1.0, -1.0], len(rows))
     known = coo_array((signs, ends), shape=(len(rows), cells.contestants)).tocsr()
     found = []
     for column in cells.effects:
-        weights = np.linalg.lstsq((known.T @ known).toarray(), known.T @ column, rcond=None)[0]
+        normal, target = (known.T @ known).toarray(), known.T @ column
+        weights = lstsq(normal, target, lapack_driver="gelsy", check_finite=False)[0]
         found.append(bool(np.abs(column - known @ weights).max(initial=0) <= 1e-6 * np.abs(column).max(initial=0)))
         if not found[-1]:
             known = hstack([known, column[:, None]]).tocsr()
     return found
 
 
-def _largest(labels: Codes, activity: Codes, names: Sequence[str]) -> NDArray[np.bool_]:
+def _turned_round(cells: Cells) -> bool:
+    """Whether a pair was shown both ways: strengths change sign with the sides then, and the position does not."""
+    return bool(np.isin(cells.second * cells.contestants + cells.first, cells.pair).any())
+
+
+def _largest(labels: Codes, activity: Codes | Floats, names: Sequence[str]) -> NDArray[np.bool_]:
     sizes = np.bincount(labels)
     if not len(sizes) or sizes.max() < 2:
         return np.zeros(len(labels), dtype=bool)

@@ -1,36 +1,19 @@
 """Maximum likelihood by damped Newton on tallied votes, with phantom votes that keep every estimate finite."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from raters.ranking.connections import aliased, position_obstacle
-from raters.ranking.likelihood import Cells, Derivatives, bradley_terry, davidson
+from raters.ranking.likelihood import Cells, Derivatives, derive
 from raters.ranking.votes import RIGHT, Floats, Votes
 
 Model = Literal["davidson", "bradley-terry"]
 
 TOLERANCE = 1e-9  # largest last Newton step, in natural-log units
 MOST_ITERATIONS = 30  # a likelihood without a finite maximum climbs for ever, by about one unit a step
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """Args:
-    parameters: (P,) λ_1 … λ_K, then the effects (position, covariates), then η = ln ν if the model has ties.
-    information: (P, P) of votes and phantom votes together, at the estimate.
-    derivatives: of the votes alone, at the estimate.
-    log_likelihood: of votes and phantom votes, in nats.
-    """
-
-    cells: Cells
-    parameters: Floats
-    information: Floats
-    derivatives: Derivatives
-    log_likelihood: float
-    iterations: int
-    converged: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +30,18 @@ class Objective:
     phantom: float
 
     def start(self) -> Floats:
-        held = self.cells.held
-        if not self.ties:
-            return np.zeros(held)
-        decisive, tied = self.cells.counts[:2].sum(), self.cells.counts[2].sum()
-        return np.append(np.zeros(held), np.log(2 * tied / decisive))
+        """Strengths as if everybody had met opponents of average strength."""
+        cells, k = self.cells, self.cells.contestants
+        counted = cells.counts[:2].sum(axis=0) if self.ties else cells.total
+        lead = np.bincount(cells.first, cells.lead, k) - np.bincount(cells.second, cells.lead, k)
+        met = np.bincount(cells.first, counted, k) + np.bincount(cells.second, counted, k)
+        strengths = 2 * np.arctanh(np.clip(lead / (met + 2), -0.99, 0.99))
+        effects = np.zeros(len(cells.effects))
+        nu = [np.log(2 * cells.counts[2].sum() / counted.sum())] if self.ties else []
+        return np.concatenate([strengths - strengths.mean(), effects, nu])
 
     def derivatives(self, parameters: Floats) -> Derivatives:
-        u = self.cells.predictor(parameters)
-        return (
-            davidson(self.cells.counts, u, float(parameters[-1])) if self.ties else bradley_terry(self.cells.counts, u)
-        )
+        return derive(self.cells, self.cells.predictor(parameters), float(parameters[-1]) if self.ties else None)
 
     def held(self, parameters: Floats) -> Floats:
         """The parameters that phantom votes hold: strengths and effects, not the ties."""
@@ -68,18 +52,18 @@ class Objective:
         return derivatives.value - self.phantom * float(np.logaddexp(0, held).sum() + np.logaddexp(0, -held).sum())
 
     def gradient(self, parameters: Floats, derivatives: Derivatives) -> Floats:
-        counts = self.cells.counts
-        tie_slope = None if derivatives.tie_slope is None else (counts * derivatives.tie_slope).sum(axis=0)
-        gradient = self.cells.gradient((counts * derivatives.slope).sum(axis=0), tie_slope)
+        cells, tie = self.cells, derivatives.tie
+        tie_slope = None if tie is None else float(cells.counts[2].sum() - cells.total @ tie)
+        gradient = cells.gradient((cells.lead - cells.total * derivatives.lead) / 2, tie_slope)
         held = self.held(parameters)
         gradient[: len(held)] -= self.phantom * np.tanh(held / 2)
         return gradient
 
     def information(self, parameters: Floats, derivatives: Derivatives) -> Floats:
-        total = self.cells.counts.sum(axis=0)
-        cross = None if derivatives.cross is None else total * derivatives.cross
-        tie = None if derivatives.tie_curvature is None else total * derivatives.tie_curvature
-        information = self.cells.quadratic(total * derivatives.curvature, cross, tie)
+        total, tie = self.cells.total, derivatives.tie
+        cross = None if tie is None else total * derivatives.lead * tie / -2
+        own = 0.0 if tie is None else float(total @ (tie * (1 - tie)))
+        information = self.cells.quadratic(total * derivatives.curvature, cross, own)
         held = self.held(parameters)
         diagonal = np.arange(len(held))
         information[diagonal, diagonal] += self.phantom / (2 * np.cosh(held / 2) ** 2)
@@ -88,7 +72,33 @@ class Objective:
         return information
 
 
-def maximise(objective: Objective, start: Floats | None = None) -> Estimate:
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Args:
+    objective: what was climbed.
+    parameters: (P,) λ_1 … λ_K, then the effects (position, covariates), then η = ln ν if the model has ties.
+    derivatives: of the votes alone, at the estimate.
+    log_likelihood: of votes and phantom votes, in nats.
+    """
+
+    objective: Objective
+    parameters: Floats
+    derivatives: Derivatives
+    log_likelihood: float
+    iterations: int
+    converged: bool
+
+    @property
+    def cells(self) -> Cells:
+        return self.objective.cells
+
+    @cached_property
+    def information(self) -> Floats:
+        """(P, P) of votes and phantom votes together, at the estimate."""
+        return self.objective.information(self.parameters, self.derivatives)
+
+
+def maximise(objective: Objective, start: Floats | None = None, *, tolerance: float = TOLERANCE) -> Estimate:
     """Newton's method, halving a step that would lower the likelihood (which is concave, so it cannot be led astray).
 
     `converged` is False when the likelihood has no finite maximum, which takes `phantom` 0.
@@ -106,11 +116,10 @@ def maximise(objective: Objective, start: Floats | None = None) -> Estimate:
         except np.linalg.LinAlgError:
             break
         parameters, derivatives, value, moved = _climb(objective, parameters, step, value)
-        converged = moved <= TOLERANCE
+        converged = moved <= tolerance
     return Estimate(
-        cells=objective.cells,
+        objective=objective,
         parameters=parameters,
-        information=objective.information(parameters, derivatives),
         derivatives=derivatives,
         log_likelihood=value,
         iterations=iterations,
@@ -158,25 +167,24 @@ def fit_votes(votes: Votes, contestants: int, *, model: Model, position: bool, p
     """
     if not len(votes):
         return Fitted(None, votes)
-    tied = votes.outcome > RIGHT
-    if model == "davidson" and tied.all():
-        # With ν unbounded, ties say nothing of strengths: the phantom votes alone remain.
-        none = votes.only(~tied)
-        cells = Cells.tally(none, contestants, position=False, covariates={})
-        return Fitted(maximise(Objective(cells, ties=False, phantom=phantom)) if phantom else None, none)
-    notices = []
-    if position and (obstacle := position_obstacle(votes)):
-        position = False
-        notices.append(obstacle)
     scales = {name: float(np.sqrt(np.mean(column**2))) or 1.0 for name, column in votes.covariates.items()}
     covariates = {name: column / scales[name] for name, column in votes.covariates.items()}
     cells = Cells.tally(votes, contestants, position=position, covariates=covariates)
-    names = ["position"] * position + list(covariates)
+    left, right, tied = cells.counts.sum(axis=1)
+    if model == "davidson" and left + right == 0:
+        # With ν unbounded, ties say nothing of strengths: the phantom votes alone remain.
+        none = votes.only(votes.outcome <= RIGHT)
+        cells = Cells.tally(none, contestants, position=False, covariates={})
+        return Fitted(maximise(Objective(cells, ties=False, phantom=phantom)) if phantom else None, none)
+    names, notices = ["position"] * position + list(covariates), []
+    if position and (obstacle := position_obstacle(left, right)):
+        names, cells = names[1:], replace(cells, effects=cells.effects[1:])
+        notices.append(obstacle)
     untold = aliased(cells)
     notices += [_untold_notice(name) for name, which in zip(names, untold, strict=True) if which]
     names = [name for name, which in zip(names, untold, strict=True) if not which]
     cells = replace(cells, effects=cells.effects[[not which for which in untold]])
-    ties = model == "davidson" and bool(tied.any())
+    ties = model == "davidson" and bool(tied > 0)
     estimate = maximise(Objective(cells, ties, phantom))
     if not estimate.converged and names:
         notices.append(

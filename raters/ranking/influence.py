@@ -164,10 +164,9 @@ class _LeftOut:
         """(m,) strengths without a group; None where the votes left have no finite fit (which takes `phantom` 0)."""
         cells = self.estimate.cells
         own = self.group == group
-        places = cells.answer[own] * len(cells.first) + cells.of_vote[own]
-        weight = None if cells.weight is None else cells.weight[own]
-        gone = np.bincount(places, weight, cells.counts.size).reshape(cells.counts.shape)
-        ties = self.estimate.derivatives.tie_slope is not None
+        weight = None if cells.votes.weight is None else cells.votes.weight[own]
+        gone = np.bincount(cells.place[own], weight, cells.counts.size).reshape(cells.counts.shape)
+        ties = self.estimate.derivatives.tie is not None
         rest = replace(cells, counts=np.maximum(cells.counts - gone, 0))
         again = maximise(Objective(rest, ties, self.phantom), self.estimate.parameters)
         return self.strengths(again) if again.converged else None

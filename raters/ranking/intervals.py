@@ -15,7 +15,8 @@ from raters.ranking.likelihood import Cells
 from raters.ranking.votes import Codes, Floats
 
 LEVEL = 0.95
-DENSE = 10_000_000  # sums of scores by cluster are kept as a dense matrix up to this many numbers (80 MB)
+DENSE = 10_000_000  # sums of scores by cluster are a dense matrix up to this many numbers (80 MB) …
+SPARSE = 50  # … unless there are more than so many for each vote
 
 
 def model_covariance(estimate: Estimate) -> Floats:
@@ -34,7 +35,7 @@ def sandwich(estimate: Estimate, clusters: Mapping[str, Codes], correction: bool
     """
     columns = list(clusters.values())
     if not columns:
-        meat = summed_squares(estimate, np.arange(len(estimate.cells.answer)), correction=False)
+        meat = _squares_of_votes(estimate, estimate.cells.counts_of_squares())
     else:
         meat = sum((summed_squares(estimate, column, correction) for column in columns), np.zeros(()))
     if len(columns) == 2:
@@ -50,67 +51,70 @@ def summed_squares(estimate: Estimate, cluster: Codes, correction: bool) -> Floa
 
     Votes alone in their cluster are summed by cell, without ever forming their scores.
     """
-    cells, slopes = estimate.cells, estimate.derivatives
     sizes = np.bincount(cluster)
     alone = sizes[cluster] == 1
-    places = cells.answer[alone] * len(cells.first) + cells.of_vote[alone]
-    squares = None if cells.weight is None else cells.weight[alone] ** 2
-    singles = np.bincount(places, squares, cells.counts.size).reshape(cells.counts.shape)
-    tie = slopes.tie_slope
-    total = cells.quadratic(
-        (singles * slopes.slope**2).sum(axis=0),
-        None if tie is None else (singles * slopes.slope * tie).sum(axis=0),
-        None if tie is None else (singles * tie**2).sum(axis=0),
-    )
+    total = np.zeros(())
+    if alone.any():
+        total = total + _squares_of_votes(estimate, estimate.cells.counts_of_squares(alone))
     if not alone.all():
-        total = total + _squares_of_sums(estimate, np.flatnonzero(~alone), compress(cluster[~alone]))
+        votes = np.flatnonzero(~alone)
+        together = cluster if len(votes) == len(cluster) else compress(cluster[votes])
+        scores = summed_scores(estimate, votes, together)
+        squares = scores.T @ scores
+        total = total + (squares if isinstance(squares, np.ndarray) else squares.toarray())
     groups = int(np.count_nonzero(sizes))
-    return total * (groups / (groups - 1)) if correction and groups > 1 else total
+    return np.asarray(total * (groups / (groups - 1) if correction and groups > 1 else 1.0))
 
 
-def _squares_of_sums(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats:
-    scores = summed_scores(estimate, votes, cluster)
-    squares = scores.T @ scores
-    return np.asarray(squares if isinstance(squares, np.ndarray) else squares.toarray())
+def _squares_of_votes(estimate: Estimate, squares: Floats) -> Floats:
+    """(P, P) Σ over votes of outer(s, s), s the score; `squares` is (3, C), the sums of squared weights."""
+    slopes = estimate.derivatives
+    if slopes.tie_slope is None:
+        return estimate.cells.quadratic((squares * slopes.slope**2).sum(axis=0), None, 0.0)
+    return estimate.cells.quadratic(
+        (squares * slopes.slope**2).sum(axis=0),
+        (squares * slopes.slope * slopes.tie_slope).sum(axis=0),
+        float((squares * slopes.tie_slope**2).sum()),
+    )
 
 
-def summed_scores(estimate: Estimate, votes: Codes, cluster: Codes) -> Floats | csr_array:
-    """(G, P) sum of the scores (∂ log p / ∂ parameters, weighted) of each cluster's votes; sparse if it is large.
+def summed_scores(estimate: Estimate, rows: Codes, cluster: Codes) -> Floats | csr_array:
+    """(G, P) sum of the scores (∂ log p / ∂ parameters, weighted) of each cluster's votes; sparse where most are 0.
 
     Args:
-        votes: (m,) positions of votes among those of the estimate.
+        rows: (m,) positions of votes among those of the estimate, rising.
         cluster: (m,) codes 0 … G−1 of them.
     """
-    cells, slopes = estimate.cells, estimate.derivatives
-    cell, answer = cells.of_vote[votes], cells.answer[votes]
-    weight = 1.0 if cells.weight is None else cells.weight[votes]
-    slope = weight * slopes.slope[answer, cell]
-    entries = [(cells.first[cell], slope), (cells.second[cell], -slope)]
-    tail = [slope * effect[cell] for effect in cells.effects]
-    tail += [] if slopes.tie_slope is None else [weight * slopes.tie_slope[answer, cell]]
-    entries += [(np.full_like(cell, cells.contestants + i), value) for i, value in enumerate(tail)]
-    shape = (int(cluster.max()) + 1, len(estimate.parameters))
-    if shape[0] * shape[1] <= DENSE:
-        flat = np.zeros(shape[0] * shape[1])
-        for column, value in entries:
-            flat += np.bincount(cluster * shape[1] + column, value, len(flat))
-        return flat.reshape(shape)
-    columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
-    return coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
+    cells, slopes, votes = estimate.cells, estimate.derivatives, estimate.cells.votes
+    every = len(rows) == len(votes)
+    place, left, right = (c if every else c[rows] for c in (cells.place, votes.left, votes.right))
+    weight = 1.0 if votes.weight is None else votes.weight[rows]
+    slope = weight * slopes.slope.ravel()[place]
+    tail = [slope if (effect == 1).all() else slope * effect[cells.of_vote[rows]] for effect in cells.effects]
+    tail += [] if slopes.tie_slope is None else [weight * slopes.tie_slope.ravel()[place]]
+    k, groups = cells.contestants, int(cluster.max()) + 1
+    if groups * k > DENSE or len(rows) * SPARSE < groups * k:
+        entries = [(left, slope), (right, -slope), *((np.full_like(left, k + i), v) for i, v in enumerate(tail))]
+        columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
+        shape = (groups, len(estimate.parameters))
+        return coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
+    base = cluster * k
+    strengths = np.bincount(base + left, slope, groups * k) - np.bincount(base + right, slope, groups * k)
+    return np.column_stack([strengths.reshape(groups, k), *(np.bincount(cluster, value, groups) for value in tail)])
 
 
 def compress(codes: Codes) -> Codes:
     """The same groups numbered 0 … G−1 without gaps."""
     if len(codes) and codes.max() < 4 * len(codes):
         present = np.bincount(codes) > 0
-        return np.asarray((np.cumsum(present) - 1)[codes], dtype=np.int64)
-    return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+        return codes if present.all() else np.asarray((np.cumsum(present) - 1)[codes], dtype=np.int64)
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64, copy=False)
 
 
 def distinct_clusters(cells: Cells, cluster: Codes) -> Codes:
     """(K,) how many clusters have a vote on each contestant."""
     groups = int(cluster.max()) + 1 if len(cluster) else 1
-    sides = (cells.first[cells.of_vote], cells.second[cells.of_vote])
+    sides = (cells.votes.left, cells.votes.right)
     if cells.contestants * groups <= 10 * DENSE:
         seen = np.zeros(cells.contestants * groups, dtype=bool)
         for side in sides:

@@ -46,15 +46,14 @@ def find_lapses(estimate: Estimate, rater: Codes, raters: int, phantom: float) -
     phantom: as in `rank`.
     """
     cells, answer = estimate.cells, estimate.cells.answer
-    ties = estimate.derivatives.tie_slope is not None
-    given = np.ones(len(rater)) if cells.weight is None else cells.weight
-    places = answer * len(cells.first) + cells.of_vote
+    ties, place = estimate.derivatives.tie is not None, cells.place
+    given = np.ones(len(rater)) if cells.votes.weight is None else cells.votes.weight
     kept, probability = np.full(len(rater), 0.5), np.full(raters, np.nan)
     share, change, rounds = PRIOR[0] / sum(PRIOR), np.inf, 0
     while not change <= TOLERANCE and rounds < MOST_ROUNDS:
         rounds += 1
         lapsed = LEVELS[:, None] * _habits(1 - kept, rater, answer, raters)
-        both = lapsed + (1 - LEVELS[:, None]) * _chances(estimate)[answer, cells.of_vote]
+        both = lapsed + (1 - LEVELS[:, None]) * _chances(estimate).ravel()[place]
         fit = np.stack([np.bincount(rater, row, raters) for row in np.log(both)])
         belief = np.exp(fit - fit.max(axis=0)) * np.array([[1 - share], [share]])
         belief /= belief.sum(axis=0)
@@ -62,7 +61,7 @@ def find_lapses(estimate: Estimate, rater: Codes, raters: int, phantom: float) -
         share = float((belief[1].sum() + PRIOR[0]) / (raters + sum(PRIOR)))
         before, probability = probability, LEVELS @ belief
         change = float(np.abs(probability - before).max(initial=0))
-        counts = np.bincount(places, given * kept, cells.counts.size).astype(np.float64)
+        counts = np.bincount(place, given * kept, cells.counts.size).astype(np.float64)
         cells = replace(cells, counts=counts.reshape(cells.counts.shape))
         estimate = maximise(Objective(cells, ties, phantom), estimate.parameters)
     return Lapses(estimate, kept, probability, rounds, change <= TOLERANCE)
@@ -81,5 +80,5 @@ def _habits(lapsed: Floats, rater: Codes, answer: Codes, raters: int) -> Floats:
 
 def _chances(estimate: Estimate) -> Floats:
     """(3, C) probability of left, right and tie in each cell."""
-    nu = 0.0 if estimate.derivatives.tie_slope is None else float(np.exp(estimate.parameters[-1]))
+    nu = 0.0 if estimate.derivatives.tie is None else float(np.exp(estimate.parameters[-1]))
     return outcome_probabilities(estimate.cells.predictor(estimate.parameters), nu)

@@ -10,11 +10,16 @@ Sources: Bradley & Terry 1952; Davidson 1970; Davidson & Beaver 1977 for the ord
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raters.ranking.votes import BOTH_BAD, TIE, Codes, Floats, Votes
+from raters.ranking.votes import TIE, Codes, Floats, Pairs, Votes
+
+FOR_LEFT = np.array([[1.0], [-1.0], [0.0]])  # what a vote for left, for right, or a tie says of the left side
+FOR_TIE = np.array([[0.0], [0.0], [1.0]])
+LARGEST_EXPONENT = 700.0  # e to a larger one is no floating-point number
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +31,8 @@ class Cells:
         counts: (3, C) weight of votes for left, for right, and of ties (both bad among them).
         contestants: K.
         effects: (p, C) what multiplies each effect in u: 1 for the position, then the covariates.
-        of_vote: (n,) the cell of each vote.
-        answer: (n,) 0, 1 or 2: the row of `counts` that the vote went to.
-        weight: (n,) of each vote, or None for 1 each.
+        votes: those tallied.
+        single: whether each vote is a cell by itself.
     """
 
     first: Codes
@@ -36,34 +40,69 @@ class Cells:
     counts: Floats
     contestants: int
     effects: Floats
-    of_vote: Codes
-    answer: Codes
-    weight: Floats | None = None
+    votes: Votes
+    single: bool = False
 
     @classmethod
     def tally(cls, votes: Votes, contestants: int, *, position: bool, covariates: Mapping[str, Floats]) -> "Cells":
         """`covariates` have one entry per vote."""
-        first, second, of_vote = votes.left, votes.right, np.arange(len(votes))
-        if not covariates:
-            pair = first * contestants + second
-            used = np.flatnonzero(np.bincount(pair, minlength=contestants**2))
-            first, second = np.divmod(used, contestants)
-            place = np.zeros(contestants**2, dtype=np.int64)
-            place[used] = np.arange(len(used))
-            of_vote = place[pair]
-        answer = np.where(votes.outcome == BOTH_BAD, TIE, votes.outcome)
-        counts = np.bincount(answer * len(first) + of_vote, votes.weight, 3 * len(first))
-        effects = [np.ones(len(first))] * position + list(covariates.values())
+        answer, n = np.minimum(votes.outcome, TIE), len(votes)
+        if covariates:
+            counts = np.bincount(answer * n + np.arange(n), votes.weight, 3 * n).reshape(3, n)
+            pairs = Pairs(votes.left, votes.right, counts)
+        else:
+            pairs = Pairs.count(votes, answer, 3, contestants, votes.weight)
+        effects = [np.ones(len(pairs.first))] * position + list(covariates.values())
         return cls(
-            first=first,
-            second=second,
-            counts=counts.reshape(3, -1).astype(np.float64),
+            first=pairs.first,
+            second=pairs.second,
+            counts=pairs.counts.astype(np.float64),
             contestants=contestants,
-            effects=np.array(effects).reshape(len(effects), len(first)),
-            of_vote=of_vote,
-            answer=answer,
-            weight=votes.weight,
+            effects=np.array(effects).reshape(len(effects), len(pairs.first)),
+            votes=votes,
+            single=bool(covariates),
         )
+
+    @cached_property
+    def of_vote(self) -> Codes:
+        """(n,) the cell of each vote."""
+        if self.single:
+            return np.arange(len(self.votes))
+        return Pairs(self.first, self.second, self.counts).cell(self.votes, self.contestants)
+
+    @cached_property
+    def answer(self) -> Codes:
+        """(n,) 0, 1 or 2: the row of `counts` that each vote went to."""
+        return np.minimum(self.votes.outcome, TIE)
+
+    @cached_property
+    def place(self) -> Codes:
+        """(n,) where in `counts`, flattened, each vote was counted."""
+        return np.asarray(self.answer * len(self.first) + self.of_vote)
+
+    @cached_property
+    def pair(self) -> Codes:
+        """(C,) the place of each cell in a flattened (K, K)."""
+        return self.first * self.contestants + self.second
+
+    @cached_property
+    def total(self) -> Floats:
+        """(C,) weight of all votes."""
+        return np.asarray(self.counts.sum(axis=0))
+
+    @cached_property
+    def lead(self) -> Floats:
+        """(C,) weight of the votes for left less that of those for right."""
+        return np.asarray(self.counts[0] - self.counts[1])
+
+    def counts_of_squares(self, chosen: NDArray[np.bool_] | None = None) -> Floats:
+        """(3, C) as `counts`, of the chosen votes with their weights squared; by default of all."""
+        if self.votes.weight is None and chosen is None:
+            return self.counts
+        place = self.place if chosen is None else self.place[chosen]
+        weight = self.votes.weight if chosen is None or self.votes.weight is None else self.votes.weight[chosen]
+        squares = None if weight is None else weight**2
+        return np.bincount(place, squares, self.counts.size).reshape(self.counts.shape).astype(np.float64)
 
     @property
     def held(self) -> int:
@@ -75,19 +114,18 @@ class Cells:
         u = parameters[self.first] - parameters[self.second]
         return np.asarray(u + parameters[self.contestants : self.held] @ self.effects)
 
-    def gradient(self, slope: Floats, tie_slope: Floats | None) -> Floats:
+    def gradient(self, slope: Floats, tie_slope: float | None) -> Floats:
         """Σ over cells of slope · ∂u/∂parameters; `tie_slope` is the sum for η."""
         k = self.contestants
         strengths = np.bincount(self.first, slope, k) - np.bincount(self.second, slope, k)
-        tail = [] if tie_slope is None else [tie_slope.sum()]
-        return np.concatenate([strengths, self.effects @ slope, tail])
+        return np.concatenate([strengths, self.effects @ slope, [] if tie_slope is None else [tie_slope]])
 
-    def quadratic(self, uu: Floats, u_tie: Floats | None, tie_tie: Floats | None) -> Floats:
+    def quadratic(self, uu: Floats, u_tie: Floats | None, tie_tie: float) -> Floats:
         """Σ over cells of weight · outer(∂/∂parameters), (P, P): an information matrix or a sum of squared scores."""
         k = self.contestants
-        pairs = np.bincount(self.first * k + self.second, uu, k * k).reshape(k, k)
+        pairs = np.bincount(self.pair, uu, k * k).reshape(k, k)
         edges = [self.gradient(uu * effect, None)[: k + i + 1] for i, effect in enumerate(self.effects)]
-        if u_tie is not None and tie_tie is not None:
+        if u_tie is not None:
             edges.append(self.gradient(u_tie, tie_tie))
         whole = np.zeros((k + len(edges),) * 2)
         whole[:k, :k] = np.diag(pairs.sum(axis=0) + pairs.sum(axis=1)) - pairs - pairs.T
@@ -103,43 +141,50 @@ class Derivatives:
 
     Args:
         value: the log-likelihood of all votes, in nats.
-        slope, tie_slope: (3, C) ∂log p/∂u and ∂log p/∂η of each answer (tie_slope None without η).
-        curvature: (C,) information of one vote about u; `cross` about u and η, `tie_curvature` about η.
+        left, right, tie: (C,) probability of each answer; `tie` is None without η, where ties count as half a win.
     """
 
     value: float
-    slope: Floats
-    curvature: Floats
-    tie_slope: Floats | None = None
-    cross: Floats | None = None
-    tie_curvature: Floats | None = None
+    left: Floats
+    right: Floats
+    tie: Floats | None = None
+
+    @cached_property
+    def lead(self) -> Floats:
+        """(C,) by how much left is the more probable."""
+        return np.asarray(self.left - self.right)
+
+    @cached_property
+    def curvature(self) -> Floats:
+        """(C,) information of one vote about u."""
+        decided = self.left * self.right
+        return np.asarray(decided if self.tie is None else decided + self.tie * (1 - self.tie) / 4)
+
+    @cached_property
+    def slope(self) -> Floats:
+        """(3, C) ∂log p/∂u of each answer."""
+        return np.asarray((FOR_LEFT - self.lead) / 2)
+
+    @cached_property
+    def tie_slope(self) -> Floats | None:
+        """(3, C) ∂log p/∂η of each answer."""
+        return None if self.tie is None else np.asarray(FOR_TIE - self.tie)
 
 
-def bradley_terry(counts: Floats, u: Floats) -> Derivatives:
-    """Bradley–Terry with half-win ties: `counts` (3, C), `u` (C,)."""
-    log_left, log_right = -np.logaddexp(0.0, -u), -np.logaddexp(0.0, u)
-    left, right, ties = counts
-    p = np.exp(log_left)
+def derive(cells: Cells, u: Floats, eta: float | None) -> Derivatives:
+    """Of Davidson's model with eta = ln ν, or of Bradley–Terry with half-win ties where eta is None; `u` is (C,)."""
+    far = np.abs(u)
+    weaker = np.exp(-far)  # the answers' odds against the stronger side's win
+    level = None if eta is None else np.exp(np.minimum(eta - far / 2, LARGEST_EXPONENT))
+    odds = 1 + weaker if level is None else 1 + weaker + level
+    value = float(cells.lead @ u - cells.total @ far) / 2 - float(cells.total @ np.log(odds))
+    stronger, weaker = 1 / odds, weaker / odds
+    left_leads = u >= 0
     return Derivatives(
-        value=float((left + ties / 2) @ log_left + (right + ties / 2) @ log_right),
-        slope=np.stack([1 - p, -p, 0.5 - p]),
-        curvature=p * np.exp(log_right),
-    )
-
-
-def davidson(counts: Floats, u: Floats, eta: float) -> Derivatives:
-    """Davidson's ties: `counts` (3, C), `u` (C,), eta = ln ν."""
-    z = u / 2
-    log_total = np.logaddexp(np.logaddexp(z, -z), eta)
-    left, right, tie = np.exp(z - log_total), np.exp(-z - log_total), np.exp(eta - log_total)
-    s = left - right
-    return Derivatives(
-        value=float(counts[0] @ (z - log_total) + counts[1] @ (-z - log_total) + counts[2] @ (eta - log_total)),
-        slope=np.stack([1 - s, -1 - s, -s]) / 2,
-        curvature=(left + right - s * s) / 4,
-        tie_slope=np.stack([-tie, -tie, 1 - tie]),
-        cross=-s * tie / 2,
-        tie_curvature=tie * (1 - tie),
+        value=value if eta is None else value + eta * float(cells.counts[2].sum()),
+        left=np.where(left_leads, stronger, weaker),
+        right=np.where(left_leads, weaker, stronger),
+        tie=None if level is None else level / odds,
     )
 
 

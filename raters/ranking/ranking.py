@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raters.ranking.certainty import Certainty, find_certainty, usable_clusters
-from raters.ranking.connections import connect
+from raters.ranking.connections import connect_pairs
 from raters.ranking.errors import MalformedVotes, UnknownContestant, UnknownOption
 from raters.ranking.fit import TOLERANCE, Model, fit_votes
 from raters.ranking.intervals import LEVEL, difference_variances, quantile, rank_intervals
@@ -20,7 +20,7 @@ from raters.ranking.notices import (
     vote_notices,
 )
 from raters.ranking.result import Effect, Ranking, Row
-from raters.ranking.votes import Codes, Floats, Tally, Votes
+from raters.ranking.votes import Codes, Floats, Pairs, Tally, Votes
 
 METHOD = "davidson+position"  # what `rank` does by default
 VERSION = "1"  # raised whenever the same votes and settings would give other numbers
@@ -67,8 +67,8 @@ def rank(
     _check_names(votes, names, anchor)
     if votes.weight is not None:
         votes = votes.only(votes.weight > 0)
-    tally = Tally.of(votes, len(names))
-    connections = connect(votes, names)
+    pairs = Pairs.of(votes, len(names))
+    tally, connections = Tally.of(pairs, len(names)), connect_pairs(pairs, names)
     members = np.flatnonzero(connections.linked if phantom else connections.ranked)
     within = votes.among(members, len(names))
     fitted = fit_votes(within, len(members), model=model, position=position, phantom=phantom)

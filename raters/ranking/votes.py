@@ -1,6 +1,6 @@
 """Votes as columns of integer codes: 10^8 votes fit in memory and are tallied in one pass."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
@@ -72,24 +72,27 @@ class Votes:
             UnknownOutcome: an outcome is not one of `OUTCOMES`.
             UnknownContestant: a label is not among `names`.
         """
-        listed = tuple(sorted({str(label) for label in {*left, *right}})) if names is None else tuple(names)
-        contestants = {name: code for code, name in enumerate(listed)}
-        outcomes = {word: code for code, word in enumerate(OUTCOMES)}
-        if unknown := set(outcome) - set(outcomes):
+        first, second, said = _Coder(), _Coder(), _Coder()
+        sides = first.encode(left), second.encode(right)
+        answer = said.encode(outcome)
+        if unknown := set(said) - set(OUTCOMES):
             raise UnknownOutcome(
                 f"An outcome must be one of {', '.join(OUTCOMES)}, got {min(map(str, unknown))!r}; mend it."
             )
-        if strangers := {str(label) for label in {*left, *right}} - set(listed):
+        seen = {str(label) for label in {*first, *second}}
+        listed = tuple(sorted(seen)) if names is None else tuple(names)
+        contestants = {name: code for code, name in enumerate(listed)}
+        if strangers := seen - contestants.keys():
             raise UnknownContestant(
                 f"Every contestant voted on must be among the {len(listed)} names given, "
                 f"got {min(strangers)!r}; add it to the names or drop its votes."
             )
         return cls(
-            left=_look_up(contestants, map(str, left), len(left)),
-            right=_look_up(contestants, map(str, right), len(right)),
-            outcome=_look_up(outcomes, outcome, len(outcome)),
-            rater=None if rater is None else _encode(rater),
-            prompt=None if prompt is None else _encode(prompt),
+            left=first.recode(sides[0], contestants),
+            right=second.recode(sides[1], contestants),
+            outcome=said.recode(answer, {word: code for code, word in enumerate(OUTCOMES)}),
+            rater=None if rater is None else _Coder().encode(rater).astype(np.int64, copy=False),
+            prompt=None if prompt is None else _Coder().encode(prompt).astype(np.int64, copy=False),
         ), listed
 
     def only(self, rows: NDArray[np.bool_] | Codes) -> "Votes":
@@ -106,6 +109,8 @@ class Votes:
 
     def among(self, members: Codes, contestants: int) -> "Votes":
         """The votes between the members of K contestants, recoded 0 … len(members) − 1 in the order given."""
+        if np.array_equal(members, np.arange(contestants)):
+            return self
         place = np.full(contestants, -1, dtype=np.int64)
         place[members] = np.arange(len(members))
         kept = self.only((place[self.left] >= 0) & (place[self.right] >= 0))
@@ -147,6 +152,49 @@ class Votes:
 
 
 @dataclass(frozen=True, eq=False)
+class Pairs:
+    """Votes counted by ordered pair.
+
+    Args:
+        first, second: (C,) contestant on the left and on the right, by rising code; each pair with a vote once.
+        counts: (kinds, C) number, or weight, of the votes of each kind.
+    """
+
+    first: Codes
+    second: Codes
+    counts: Codes | Floats
+
+    @classmethod
+    def count(cls, votes: Votes, kind: Codes, kinds: int, contestants: int, weight: Floats | None = None) -> Self:
+        """`kind` is one code 0 … kinds − 1 per vote."""
+        pair = votes.left * contestants + votes.right
+        squares = contestants**2
+        if squares <= _roomy(len(votes)):
+            counts = np.bincount(kind * squares + pair, weight, kinds * squares).reshape(kinds, squares)
+            used = np.flatnonzero(counts.any(axis=0) if weight is None else np.bincount(pair, minlength=squares))
+            counts = counts if len(used) == squares else counts[:, used]
+        else:
+            used, cell = np.unique(pair, return_inverse=True)
+            counts = np.bincount(kind * len(used) + cell, weight, kinds * len(used)).reshape(kinds, len(used))
+        first, second = np.divmod(used, max(contestants, 1))
+        return cls(first, second, counts)
+
+    @classmethod
+    def of(cls, votes: Votes, contestants: int) -> Self:
+        """By outcome, as in `OUTCOMES`."""
+        return cls.count(votes, votes.outcome, len(OUTCOMES), contestants)
+
+    def cell(self, votes: Votes, contestants: int) -> Codes:
+        """(n,) which pair each vote is on."""
+        pair, own = votes.left * contestants + votes.right, self.first * contestants + self.second
+        if contestants**2 > _roomy(len(votes)):
+            return np.searchsorted(own, pair)
+        place = np.zeros(contestants**2, dtype=np.int64)
+        place[own] = np.arange(len(own))
+        return np.asarray(place[pair])
+
+
+@dataclass(frozen=True, eq=False)
 class Tally:
     """(K,) counts of each contestant's outcomes."""
 
@@ -156,10 +204,12 @@ class Tally:
     both_bad: Codes
 
     @classmethod
-    def of(cls, votes: Votes, contestants: int) -> Self:
-        k = contestants
-        left = np.bincount(votes.outcome * k + votes.left, minlength=4 * k).reshape(4, k)
-        right = np.bincount(votes.outcome * k + votes.right, minlength=4 * k).reshape(4, k)
+    def of(cls, pairs: Pairs, contestants: int) -> Self:
+        """`pairs` counted by outcome."""
+        left, right = (
+            np.array([np.bincount(side, row, contestants) for row in pairs.counts]).astype(np.int64)
+            for side in (pairs.first, pairs.second)
+        )
         return cls(
             wins=left[LEFT] + right[RIGHT],
             losses=left[RIGHT] + right[LEFT],
@@ -192,10 +242,24 @@ def _numbers(name: str, column: ArrayLike) -> Floats:
     return array
 
 
-def _look_up(codes: dict[str, int], labels: Iterable[str], count: int) -> Codes:
-    return np.fromiter(map(codes.__getitem__, labels), dtype=np.int64, count=count)
+def _roomy(votes: int) -> int:
+    """How many pairs may be laid out in full, rather than only those that have votes."""
+    return 2 * votes + 100_000
 
 
-def _encode(labels: Sequence[Hashable]) -> Codes:
-    codes = {label: code for code, label in enumerate(dict.fromkeys(labels))}
-    return np.fromiter(map(codes.__getitem__, labels), dtype=np.int64, count=len(labels))
+class _Coder(dict[Hashable, int]):
+    """Numbers labels in the order in which they come."""
+
+    def __missing__(self, label: Hashable) -> int:
+        self[label] = code = len(self)
+        return code
+
+    def encode(self, labels: Sequence[Hashable]) -> NDArray[np.uint8] | Codes:
+        try:
+            return np.frombuffer(bytes(map(self.__getitem__, labels)), dtype=np.uint8)
+        except ValueError:  # more labels than a byte can tell apart: the slower way
+            return np.fromiter(map(self.__getitem__, labels), dtype=np.int64, count=len(labels))
+
+    def recode(self, codes: NDArray[np.uint8] | Codes, meaning: Mapping[str, int]) -> Codes:
+        """The codes that the labels have in `meaning`."""
+        return np.array([meaning[str(label)] for label in self], dtype=np.int64)[codes]

@@ -50,7 +50,8 @@ class World:
         gap = np.asarray(self.strengths)[first] - np.asarray(self.strengths)[second] + self.position
         noise = np.sqrt(2 * (self.rater_spread**2 + self.prompt_spread**2)) * NODES
         chances = outcome_probabilities(gap[:, None] + noise, self.tie) @ (WEIGHTS / WEIGHTS.sum())
-        empty = np.zeros(0, dtype=np.int64)
-        cells = Cells(first, second, 1000 * chances, k, np.ones((1, len(first))), of_vote=empty, answer=empty)
+        cells = Cells(
+            first, second, 1000 * chances, k, np.ones((1, len(first))), Votes(*np.zeros((3, 0), dtype=np.int64))
+        )
         parameters = maximise(Objective(cells, ties=True, phantom=0.0)).parameters[:k]
         return np.asarray(parameters - parameters.mean())

@@ -32,8 +32,8 @@ def uniform_ratings() -> np.ndarray:
     left, right = (side.ravel() for side in np.indices((6, 6)))
     left, right = left[left != right], right[left != right]
     chances = outcome_probabilities(GAPS[left, right], 0.5)
-    empty = np.zeros(0, dtype=np.int64)
-    cells = Cells(left, right, 1000 * chances, 6, np.zeros((0, len(left))), of_vote=empty, answer=empty)
+    none = Votes(*np.zeros((3, 0), dtype=np.int64))
+    cells = Cells(left, right, 1000 * chances, 6, np.zeros((0, len(left))), none)
     found = maximise(Objective(cells, ties=True, phantom=0.0)).parameters[:6]
     return np.asarray(found - found.mean())
 
