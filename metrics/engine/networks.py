@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from metrics.engine.layers import Convolution
+
 _BATCHNORM_EPSILON = 1e-3
 
 
@@ -21,12 +23,12 @@ class Inception(nn.Module):
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
+        self.convolutions = nn.ModuleDict()
         for conv in sorted({name.rsplit(".", 1)[0] for name in tensors}):
             weight, beta, mean, var = (tensors[f"{conv}.{part}"].double() for part in ("weight", "beta", "mean", "var"))
             scale = (var + _BATCHNORM_EPSILON).rsqrt()
-            kernel = (weight * scale[:, None, None, None]).float().contiguous(memory_format=torch.channels_last)
-            self.register_buffer(_buffer(conv, "weight"), kernel)
-            self.register_buffer(_buffer(conv, "bias"), (beta - mean * scale).float())
+            kernel = (weight * scale[:, None, None, None]).float()
+            self.convolutions[_module(conv)] = Convolution(kernel, (beta - mean * scale).float())
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, 3, 299, 299) float32 in [-1, 1) → (b, 2048) float32."""
@@ -43,12 +45,13 @@ class Inception(nn.Module):
         x = self._reduce_again(x, "mixed_8")
         x = self._fanned(x, "mixed_9", _average(x))
         x = self._fanned(x, "mixed_10", F.max_pool2d(x, 3, 1, padding=1))
-        return x.mean(dim=(2, 3))
+        return x.float().mean(dim=(2, 3))
 
     def _conv(self, x: Tensor, name: str, *, stride: int = 1, pad: bool = True) -> Tensor:
-        weight = self.get_buffer(_buffer(name, "weight"))
-        padding = (weight.shape[2] // 2, weight.shape[3] // 2) if pad else 0
-        return F.relu_(F.conv2d(x, weight, self.get_buffer(_buffer(name, "bias")), stride, padding))
+        convolution = self.convolutions[_module(name)]
+        height, width = convolution.get_buffer("weight").shape[2:]
+        convolved: Tensor = convolution(x, stride, (height // 2, width // 2) if pad else (0, 0))
+        return convolved
 
     def _chain(self, x: Tensor, tower: str, count: int, *, reduce: bool = False) -> Tensor:
         for index in range(count):
@@ -89,12 +92,12 @@ def _average(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, 1, padding=1, count_include_pad=False)
 
 
-def _buffer(conv: str, part: str) -> str:
-    return f"{conv}.{part}".replace(".", "__")
+def _module(conv: str) -> str:
+    return conv.replace(".", "__")
 
 
 class Trunk(nn.Module):
-    """A plain stack of convolutions that hands back chosen activations: AlexNet's or VGG16's feature layers.
+    """A plain stack of convolutions that hands back chosen activations, in float32: AlexNet's or VGG16's feature layers.
 
     Args:
         tensors: `conv_<i>.weight|bias`.
@@ -105,21 +108,22 @@ class Trunk(nn.Module):
     def __init__(self, tensors: Mapping[str, Tensor], plan: tuple["Layer", ...]) -> None:
         super().__init__()
         self.plan = plan
-        for index in range(len(plan)):
-            kernel = tensors[f"conv_{index}.weight"].contiguous(memory_format=torch.channels_last)
-            self.register_buffer(f"weight_{index}", kernel)
-            self.register_buffer(f"bias_{index}", tensors[f"conv_{index}.bias"])
+        self.convolutions = nn.ModuleList(
+            Convolution(tensors[f"conv_{index}.weight"], tensors[f"conv_{index}.bias"]) for index in range(len(plan))
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         outputs = []
-        for index, (stride, padding, pool, kept) in enumerate(self.plan):
+        for convolution, (stride, padding, pool, kept) in zip(self.convolutions, self.plan, strict=True):
             if pool:
-                x = F.max_pool2d(x, *pool)
-            x = F.conv2d(x, self.get_buffer(f"weight_{index}"), self.get_buffer(f"bias_{index}"), stride, padding)
-            x = F.relu_(x)
+                x = self.pool(x, *pool)
+            x = convolution(x, stride, (padding, padding))
             if kept:
-                outputs.append(x)
+                outputs.append(x.float())
         return outputs
+
+    def pool(self, x: Tensor, window: int, stride: int) -> Tensor:
+        return F.max_pool2d(x, window, stride)
 
 
 Layer = tuple[int, int, tuple[int, int] | None, bool]

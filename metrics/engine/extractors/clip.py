@@ -5,6 +5,7 @@ from typing import Protocol as Interface
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metrics.engine.extractors.extractor import Extractor
@@ -14,6 +15,9 @@ from metrics.engine.protocol import Protocol
 _SIDE = 224
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
+_TOKENS = 8
+"""A caption is read in its own length, rounded up to a multiple of this, so that captions of like length make a batch.
+"""
 
 
 class _Clip(Interface):
@@ -21,7 +25,12 @@ class _Clip(Interface):
 
     def encode_image(self, image: Tensor, normalize: bool) -> Tensor: ...
 
-    def encode_text(self, text: Tensor, normalize: bool) -> Tensor: ...
+    token_embedding: nn.Module
+    positional_embedding: Tensor
+    transformer: nn.Module
+    attn_mask: Tensor
+    ln_final: nn.Module
+    text_projection: Tensor
 
 
 def clip_network(tensors: Mapping[str, Tensor], model: str) -> nn.Module:
@@ -65,10 +74,22 @@ class ClipText(Extractor):
         text = self.protocol.clip_prefix + caption
         tokens = self.tokenizer(text)[0]
         longer = self.tokenizer(text, context_length=len(tokens) + 1)[0]
-        cut = (longer != 0).sum() > len(tokens)
-        return torch.cat([tokens, cut.to(tokens.dtype)[None]])[None].to(self.device)
+        used = int((longer != 0).sum())
+        kept = min(len(tokens), -(-used // _TOKENS) * _TOKENS)
+        cut = torch.tensor([used > len(tokens)]).to(tokens.dtype)
+        return torch.cat([tokens[:kept], cut])[None].to(self.device)
 
     def forward(self, batch: Tensor) -> Tensor:
         tokens, cut = batch[:, :-1], batch[:, -1:]
-        rows = cast(_Clip, self.network).encode_text(tokens, normalize=True)
+        rows = _encode_text(cast(_Clip, self.network), tokens)
         return torch.cat([rows, cut.to(rows.dtype)], dim=1)
+
+
+def _encode_text(network: _Clip, tokens: Tensor) -> Tensor:
+    """(b, n) tokens → (b, d) unit rows: the network's own `encode_text` on the first n of its places. A token sees only
+    those before it, so the places after the end change nothing."""
+    length = tokens.shape[1]
+    x = network.token_embedding(tokens) + network.positional_embedding[:length]
+    x = network.ln_final(network.transformer(x, attn_mask=network.attn_mask[:length, :length]))
+    ends = x[torch.arange(len(x), device=x.device), tokens.argmax(dim=1)]
+    return F.normalize(ends @ network.text_projection, dim=-1)
