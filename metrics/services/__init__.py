@@ -1,5 +1,6 @@
 """Everything that writes a run. Postgres is the truth; Celery only rings."""
 
+from metrics.services.choosing import GROUPS, Choice, choices, default_metrics
 from metrics.services.features import (
     CachedRow,
     Evicted,
@@ -21,7 +22,7 @@ from metrics.services.merges import (
     keep_reference_statistics,
     renew_merge,
 )
-from metrics.services.runs import cancel_run, default_metrics, default_reference, retry_run, start_run
+from metrics.services.runs import ProtocolChoice, cancel_run, default_reference, retry_run, start_run
 from metrics.services.shards import (
     StaleLease,
     claim_shard,
@@ -35,15 +36,19 @@ from metrics.services.sweeping import Swept, sweep
 from metrics.services.weights import note_weights
 
 __all__ = [
+    "GROUPS",
     "CachedRow",
+    "Choice",
     "Evicted",
     "FileGone",
+    "ProtocolChoice",
     "Result",
     "StaleLease",
     "Swept",
     "begin_file",
     "cache_size",
     "cancel_run",
+    "choices",
     "claim_merge",
     "claim_shard",
     "collect_orphans",

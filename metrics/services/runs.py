@@ -2,86 +2,65 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
-from evalhub.studies.models import LogEntry, Modality, Prompt, Sample, Study, Submission, User
-from metrics.engine.catalogue import get_weights_spec
+from evalhub.studies.models import LogEntry, Prompt, Sample, Study, Submission, User
 from metrics.engine.errors import BadInput
 from metrics.engine.protocol import Protocol, named
 from metrics.engine.registry import MetricSpec, Need, get_metric
 from metrics.models import Reference, ReferenceImage, Run, RunState, Score, ScoreState, Shard, ShardState, Weights
+from metrics.services.choosing import chosen_metrics, how_to_get, material_of
 from metrics.services.features import lock_kept_files
 from metrics.services.shards import stop_shards
 
-DEFAULT_METRICS = ("fid", "lpips", "clip_score")
 CLIP = "clip-vit-b-32"
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a submission and its study offer to metrics, counted."""
+class ProtocolChoice:
+    """What a person may choose of a run's protocol.
 
-    samples: int
-    references: int
-    paired: int
-    resized: int
-    captioned: int
+    Attributes:
+        name: `clean` or `tf1`: how FID and KID bring a picture to their network's size.
+        dtype: the networks' arithmetic.
+    """
 
-    def offers(self, metric: MetricSpec) -> bool:
-        """Whether the study has the kind of thing that the metric needs at all."""
-        return not (
-            (Need.REFERENCE_SET in metric.needs and not self.references)
-            or (Need.PAIRED_REFERENCE in metric.needs and not self.paired)
-            or (Need.CAPTION in metric.needs and not self.captioned)
-        )
-
-    def obstacle(self, metric: MetricSpec) -> str:
-        """Why the metric cannot be computed, as one sentence; empty when it can."""
-        if Need.REFERENCE_SET in metric.needs and min(self.references, self.samples) < 2:
-            return (
-                f"{metric.title} compares at least 2 samples with at least 2 reference images; "
-                f"here are {self.samples:,} and {self.references:,}."
-            )
-        if Need.PAIRED_REFERENCE in metric.needs and self.paired < self.samples:
-            missing = self.samples - self.paired
-            return (
-                f"{metric.title} compares each sample with its prompt's reference, and {missing:,} prompts have none."
-            )
-        if Need.PAIRED_REFERENCE in metric.needs and self.resized:
-            return (
-                f"{metric.title} needs each sample in the size of its prompt's reference; {self.resized:,} of "
-                f"{self.samples:,} have another: submit them in that size as a new checkpoint."
-            )
-        if Need.CAPTION in metric.needs and self.captioned < self.samples:
-            missing = self.samples - self.captioned
-            return f"{metric.title} compares each sample with its prompt's text, and {missing:,} prompts have none."
-        return ""
+    name: str = "clean"
+    dtype: str = "float32"
 
 
-def start_run(*, submission: Submission, metrics: Sequence[str] | None = None, actor: User | None = None) -> Run:
+USUAL = ProtocolChoice()
+
+
+def start_run(
+    *,
+    submission: Submission,
+    metrics: Sequence[str] | None = None,
+    protocol: ProtocolChoice = USUAL,
+    actor: User | None = None,
+) -> Run:
     """A run over a complete submission, its protocol, reference and sample list pinned, its shards waiting.
 
-    Without `metrics`: FID, LPIPS and CLIPScore as far as the study's prompts have references and texts. Without `actor`
-    it is the submission's one automatic run, and a second call returns the first's.
+    Without `metrics`: those of `choosing.AUTOMATIC` that the study has the material for. Without `actor` it is the
+    submission's one automatic run, and a second call returns the first's.
 
-    Raises: Conflict while the submission is incomplete; Refusal when a metric is unknown or cannot be computed here.
+    Raises: Conflict while the submission is incomplete; Refusal when a metric or a setting is unknown, or when a metric
+        that was asked for cannot be computed here.
     """
     _require_complete(submission)
     if actor is not None:
-        return _open_run(submission, _chosen(submission, metrics), actor=actor)
+        return _open_run(submission, chosen_metrics(submission, metrics), protocol, actor=actor)
     if earlier := Run.objects.filter(submission=submission, automatic=True).first():
         return earlier
     try:
         with transaction.atomic():
-            return _open_run(submission, _chosen(submission, metrics), automatic=True)
+            return _open_run(submission, chosen_metrics(submission, metrics), protocol, automatic=True)
     except IntegrityError:
         # Two rings for one submission: the database let one of them through.
         return Run.objects.get(submission=submission, automatic=True)
@@ -89,7 +68,9 @@ def start_run(*, submission: Submission, metrics: Sequence[str] | None = None, a
 
 def resume_metric(*, score: Score) -> Run:
     """A run for the one metric that had waited for weights, now that there are some."""
-    run = _open_run(score.run.submission, [get_metric(score.metric)], actor=score.run.created_by)
+    before = Protocol.from_dict(score.run.protocol)
+    chosen = ProtocolChoice(before.name, before.dtype)
+    run = _open_run(score.run.submission, [get_metric(score.metric)], chosen, actor=score.run.created_by)
     Score.objects.filter(pk=score.pk).update(retried_in=run)
     return run
 
@@ -159,28 +140,6 @@ def default_reference(*, study: Study) -> Reference | None:
     return reference
 
 
-def material_of(submission: Submission) -> Material:
-    """The counts that decide which metrics can be computed."""
-    study = submission.checkpoint.study
-    paired = Q(prompt__reference__isnull=False)
-    same_size = Q(media__width=F("prompt__reference__width"), media__height=F("prompt__reference__height"))
-    counts: dict[str, Any] = Sample.objects.filter(checkpoint=submission.checkpoint_id).aggregate(
-        samples=Count("pk"),
-        paired=Count("pk", filter=paired),
-        resized=Count("pk", filter=paired & ~same_size),
-        captioned=Count("pk", filter=~Q(prompt__text="")),
-    )
-    return Material(references=Prompt.objects.filter(study=study, reference__isnull=False).count(), **counts)
-
-
-def default_metrics(submission: Submission) -> list[MetricSpec]:
-    """FID, LPIPS and CLIPScore, as far as the study has what each needs. Videos have none of them."""
-    if submission.checkpoint.study.modality != Modality.IMAGE:
-        return []
-    material = material_of(submission)
-    return [metric for metric in map(get_metric, DEFAULT_METRICS) if material.offers(metric)]
-
-
 def _require_complete(submission: Submission) -> None:
     if not submission.is_complete:
         raise Conflict(
@@ -188,32 +147,15 @@ def _require_complete(submission: Submission) -> None:
         )
 
 
-def _chosen(submission: Submission, names: Sequence[str] | None) -> list[MetricSpec]:
-    if names is None:
-        if chosen := default_metrics(submission):
-            return chosen
-        raise Refusal(
-            "No metric fits this study: FID and LPIPS need prompts with reference images, CLIPScore needs prompts with "
-            "texts, and all of them images; give the prompts those, or choose the metrics by name."
-        )
-    if not names:
-        raise Refusal("A run needs at least one metric; name some, or leave the list out for the usual ones.")
-    if submission.checkpoint.study.modality != Modality.IMAGE:
-        raise Refusal("The metrics that there are score images, and this study's outputs are videos.")
-    try:
-        chosen = [get_metric(name) for name in dict.fromkeys(names)]
-    except BadInput as problem:
-        raise Refusal(str(problem)) from problem
-    material = material_of(submission)
-    if obstacles := [obstacle for metric in chosen if (obstacle := material.obstacle(metric))]:
-        raise Refusal(" ".join(obstacles))
-    return chosen
-
-
 def _open_run(
-    submission: Submission, chosen: Sequence[MetricSpec], *, actor: User | None = None, automatic: bool = False
+    submission: Submission,
+    chosen: Sequence[MetricSpec],
+    wanted: ProtocolChoice,
+    *,
+    actor: User | None = None,
+    automatic: bool = False,
 ) -> Run:
-    study, protocol, material = submission.checkpoint.study, _pinned_protocol(), material_of(submission)
+    study, protocol, material = submission.checkpoint.study, _pinned_protocol(wanted), material_of(submission)
     obstacles = {metric.name: material.obstacle(metric) for metric in chosen}
     unpinned = {metric.name for metric in chosen if not set(metric.weights) <= set(protocol.weights)}
     ready = [metric for metric in chosen if not obstacles[metric.name] and metric.name not in unpinned]
@@ -248,25 +190,15 @@ def wait_for_weights(*, run: Run, metric: MetricSpec, note: str = "") -> Score:
         metric=metric.name,
         state=ScoreState.WAITING_FOR_WEIGHTS,
         missing_weights=list(metric.weights),
-        note=note or _how_to_get(metric),
+        note=note or how_to_get(metric),
     )
 
 
-def _how_to_get(metric: MetricSpec) -> str:
-    commands = [
-        f"`python manage.py weights import {name} FILE`"
-        if get_weights_spec(name).any_checkpoint
-        else f"`python manage.py weights pull {name}`"
-        for name in metric.weights
-    ]
-    return (
-        f"{metric.title} waits for its weights; an operator gets them with {' and '.join(commands)}, "
-        "and the score follows by itself."
-    )
-
-
-def _pinned_protocol() -> Protocol:
-    protocol = named("clean")
+def _pinned_protocol(wanted: ProtocolChoice) -> Protocol:
+    try:
+        protocol = replace(named(wanted.name), dtype=wanted.dtype)
+    except BadInput as problem:
+        raise Refusal(str(problem)) from problem
     clip = Weights.objects.filter(name=CLIP).first()
     return protocol.with_clip(tensors_sha256=clip.sha256, clip_model=clip.model) if clip else protocol
 

@@ -48,19 +48,27 @@ def device() -> str:
 
 def subjects_of(sample_ids: Sequence[int]) -> list[Subject]:
     """The samples in the order given, each opened from storage: originals, never presentation copies."""
-    samples = Sample.objects.select_related("media", "prompt__reference").in_bulk(sample_ids)
+    beside = ("prompt__reference", "prompt__source", "prompt__mask")
+    samples = Sample.objects.select_related("media", *beside).in_bulk(sample_ids)
     return [_subject(samples[pk]) for pk in sample_ids]
 
 
 def _subject(sample: Sample) -> Subject:
-    reference = sample.prompt.reference
+    prompt = sample.prompt
     return Subject(
         key=sample.media.sha256,
         open=_opener(sample.media),
-        caption=sample.prompt.text or None,
-        reference=Picture(reference.sha256, _opener(reference)) if reference else None,
-        name=f"The output for prompt “{sample.prompt.key}” (seed {sample.seed})",
+        caption=prompt.text or None,
+        reference=_picture(prompt.reference),
+        source=_picture(prompt.source),
+        mask=_picture(prompt.mask),
+        source_caption=prompt.source_text or None,
+        name=f"The output for prompt “{prompt.key}” (seed {sample.seed})",
     )
+
+
+def _picture(media: Media | None) -> Picture | None:
+    return Picture(media.sha256, _opener(media)) if media else None
 
 
 def subject_of_media(media: Media) -> Subject:
@@ -135,13 +143,14 @@ class Cache:
         return rows
 
     def new_rows(self, block: Block) -> list[services.CachedRow]:
-        """The rows that were computed and not found."""
-        return [
-            services.CachedRow(fingerprint=fingerprint, key=key, row=row)
+        """The rows that were computed and not found, each once: columns of one fingerprint may hold the same row."""
+        rows = {
+            (fingerprint, key): row
             for column, fingerprint in block.fingerprints.items()
             for row, key in enumerate(block.row_keys[column])
             if (fingerprint, key) not in self._found
-        ]
+        }
+        return [services.CachedRow(fingerprint=made, key=key, row=row) for (made, key), row in rows.items()]
 
 
 def _rows_from(path: str, fingerprint: str, places: Iterable[tuple[str, int]]) -> dict[str, Row]:
@@ -151,10 +160,10 @@ def _rows_from(path: str, fingerprint: str, places: Iterable[tuple[str, int]]) -
         # The cache only saves time: what cannot be read is computed again.
         log.warning("The cached features in %s cannot be read: %s", path, error)
         return {}
-    column = next((name for name, made in block.fingerprints.items() if made == fingerprint), None)
-    if column is None:
-        return {}
-    return {key: block.columns[column][row] for key, row in places if block.row_keys[column][row] == key}
+    columns = [name for name, made in block.fingerprints.items() if made == fingerprint]
+    return {
+        key: block.columns[name][row] for key, row in places for name in columns if block.row_keys[name][row] == key
+    }
 
 
 def load_block(path: str) -> Block:

@@ -1,15 +1,18 @@
 """One shard: its samples' originals from storage, once through every extractor that the run needs, into a block."""
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from metrics import services
+from metrics.engine.blocks import Block
 from metrics.engine.errors import BadInput, EngineError, Stopped, UnreadableImage
 from metrics.engine.onepass import compute_block
 from metrics.engine.protocol import Protocol
+from metrics.engine.registry import get_metric
 from metrics.engine.weights import Weights
 from metrics.models import Shard
 from metrics.tasks.lease import Lease
@@ -53,6 +56,7 @@ def _compute(shard: Shard, lease: Lease) -> None:
         on_progress=lease.advance,
         should_stop=lease.lost,
         cached=cache.lookup,
+        spare_others=True,
     )
     # The token in its name keeps the files of two attempts apart.
     name = f"studies/{study_id}/blocks/{run.pk}/{shard.index:05d}-{shard.token}.safetensors"
@@ -65,11 +69,22 @@ def _compute(shard: Shard, lease: Lease) -> None:
             block=path,
             size=len(data),
             metrics=metrics,
+            problems=_problems(metrics, block),
             cached=cache.new_rows(block),
         )
     except services.StaleLease:
         services.drop_file(path=path)
         raise
+
+
+def _problems(metrics: Sequence[str], block: Block) -> dict[str, str]:
+    """Why a metric has no features of some sample, for each of which that is so."""
+    return {
+        metric: block.problems[column]
+        for metric in metrics
+        for column in get_metric(metric).columns
+        if column in block.problems
+    }
 
 
 def _computable(shard: Shard, protocol: Protocol, lease: Lease) -> list[str]:

@@ -200,6 +200,7 @@ def test_clip_score_follows_the_import_of_a_checkpoint(
         wait_for(lambda: Run.objects.get().state == RunState.DONE, process)
         assert dict(run.scores.values_list("metric", "state")) == {
             "fid": ScoreState.DONE,
+            "kid": ScoreState.DONE,
             "lpips": ScoreState.DONE,
             "clip_score": ScoreState.WAITING_FOR_WEIGHTS,
         }
