@@ -1,6 +1,7 @@
 // The rater's desk: both pictures appear in one frame, then one key or click answers and the next pair takes their place.
 // Without JavaScript the same forms work where the study allows it.
 
+import { lookingKey, viewer } from "./looking.js";
 import { Outbox } from "./outbox.js";
 
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", t: "tie", b: "both_bad", u: "undo" };
@@ -49,7 +50,7 @@ async function show() {
   if (!here.isConnected) return;
   wait = FIRST_WAIT;
   say("");
-  fit();
+  viewer.take(here);
   requestAnimationFrame((now) => {
     here.classList.add("revealed");
     desk().dataset.revealed = "";
@@ -64,21 +65,6 @@ async function again() {
   say("The pictures did not load; trying again.");
   await pause(longer());
   request("GET", rate);
-}
-
-// As large as the pane allows, never blurred: enlarged by whole device pixels, or shrunk when there is no room.
-function fit() {
-  const here = pair();
-  const pane = here.querySelector(".pane");
-  for (const image of here.querySelectorAll("img")) {
-    const [width, height] = [image.getAttribute("width"), image.getAttribute("height")].map(Number);
-    const room = Math.min(pane.clientWidth / width, pane.clientHeight / height);
-    const whole = Math.floor(room * devicePixelRatio);
-    const scale = whole >= 1 ? whole / devicePixelRatio : room;
-    here.classList.toggle("enlarged", whole >= 1);
-    image.style.width = `${width * scale}px`;
-    image.style.height = `${height * scale}px`;
-  }
 }
 
 // Tell the server that the pair is shown, and fetch the pictures of the next one.
@@ -121,9 +107,12 @@ function press(answer) {
 }
 
 document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(".caption")) return;
+  const looked = lookingKey(event);
   const answer = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!answer || event.ctrlKey || event.metaKey || event.altKey || event.target.closest(".caption")) return;
+  if (looked === null || (!looked && !answer)) return;
   event.preventDefault();
+  if (looked) return;
   if (!locked && !event.repeat) press(answer);
 });
 
@@ -224,7 +213,6 @@ document.addEventListener("htmx:afterSwap", () => desk().focus({ preventScroll: 
 document.addEventListener("htmx:load", ({ target }) => {
   if (target === document.body || target === desk()) show();
 });
-addEventListener("resize", fit);
 addEventListener("online", () => { wait = FIRST_WAIT; });
 
 sendOthers();
