@@ -158,10 +158,13 @@ def simultaneous_quantile(covariance: Floats, degrees_of_freedom: float, seed: i
     sample = random.standard_normal((draws, m)) @ root
     if np.isfinite(degrees_of_freedom):
         sample /= np.sqrt(random.chisquare(degrees_of_freedom, (draws, 1)) / degrees_of_freedom)
+    by_contestant = np.ascontiguousarray(sample.T)
     largest = np.zeros(draws)
     for i in range(m - 1):
-        gaps = np.abs(sample[:, i + 1 :] - sample[:, [i]]) * precision[i, i + 1 :]
-        np.maximum(largest, gaps.max(axis=1), out=largest)
+        gaps = by_contestant[i + 1 :] - by_contestant[i]
+        gaps *= precision[i + 1 :, [i]]
+        np.maximum(largest, gaps.max(axis=0), out=largest)
+        np.maximum(largest, -gaps.min(axis=0), out=largest)
     return max(float(np.quantile(largest, LEVEL)), quantile(degrees_of_freedom))
 
 

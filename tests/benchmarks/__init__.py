@@ -5,6 +5,7 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 
 
@@ -36,6 +37,22 @@ class Measure:
     @property
     def reached(self) -> bool:
         return self.goal is None or self.ratio >= self.goal
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A promise tried where the truth is known: one figure that should be from `low` to `high`. Yielded as measures are."""
+
+    what: str
+    value: float
+    low: float = -inf
+    high: float = inf
+    unit: str = ""
+    note: str = ""
+
+    @property
+    def reached(self) -> bool:
+        return self.low <= self.value <= self.high
 
 
 def seconds(do: Callable[[], object]) -> float:

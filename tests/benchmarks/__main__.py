@@ -4,10 +4,11 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Sequence
+from math import isfinite
 from statistics import median
 
 from tests import benchmarks
-from tests.benchmarks import Measure
+from tests.benchmarks import Claim, Measure
 
 
 def main(wanted: list[str]) -> int:
@@ -23,10 +24,19 @@ def main(wanted: list[str]) -> int:
     return 1 if missed else 0
 
 
-def line(one: Measure) -> str:
+def line(one: Measure | Claim) -> str:
+    if isinstance(one, Claim):
+        return _claim(one)
     goal = "" if one.goal is None else f" (goal {one.goal:g}: {'reached' if one.reached else 'MISSED'})"
     figures = f"{_amount(one.ours, one.unit)}; {one.peer}: {_amount(one.theirs, one.unit)}; ratio {one.ratio:.2f}{goal}"
     return f"{one.what}: {figures}{'; ' + one.note if one.note else ''}"
+
+
+def _claim(one: Claim) -> str:
+    limits = [f"{word} {limit:g}" for word, limit in (("at least", one.low), ("at most", one.high)) if isfinite(limit)]
+    goal = f"goal {' and '.join(limits)}: {'reached' if one.reached else 'MISSED'}"
+    figure = f"{one.value:.4g} {one.unit}".rstrip()
+    return f"{one.what}: {figure} ({goal}){'; ' + one.note if one.note else ''}"
 
 
 def _amount(readings: Sequence[float], unit: str) -> str:

@@ -8,24 +8,9 @@ import pytest
 
 from raters.ranking import Votes, rank
 from raters.ranking.intervals import positive_part, quantile, rank_intervals, simultaneous_quantile
-from tests.ranking.simulated import World
+from tests.ranking.simulated import World, coverage
 
 SPREAD = tuple(np.linspace(-0.8, 0.8, 6))
-
-
-def coverage(world: World, each: int, runs: int, **settings: Any) -> tuple[float, float]:
-    """The share of 95 % intervals over the truth, and of runs in which every rank interval is."""
-    truth, random = world.target(), np.random.default_rng(7)
-    places = {world.names[i]: place + 1 for place, i in enumerate(np.argsort(-truth))}
-    truths = dict(zip(world.names, truth, strict=True))
-    covered, ranked = [], []
-    for _ in range(runs):
-        rows = rank(world.votes(random, each), world.names, scale="log", **settings).rows
-        bounds = np.array([(row.low, row.high, row.rank_low, row.rank_high) for row in rows], dtype=float)
-        held = np.array([(truths[row.name], places[row.name]) for row in rows])
-        covered += list((bounds[:, 0] <= held[:, 0]) & (held[:, 0] <= bounds[:, 1]))
-        ranked.append(((bounds[:, 2] <= held[:, 1]) & (held[:, 1] <= bounds[:, 3])).all())
-    return float(np.mean(covered)), float(np.mean(ranked))
 
 
 # With 250 runs of 6 contestants the share of covered intervals has a standard error of at most 0.009 (independent runs,
