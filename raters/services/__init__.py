@@ -3,6 +3,7 @@
 from raters.services.closing import answers_counted, close_if_done
 from raters.services.enrolling import consent, enrol, enrol_simulated, needs_consent, set_exclusion, start
 from raters.services.fitting import fit_of, refit, studies_to_refit
+from raters.services.margins import register_margin, withdraw_margin
 from raters.services.offering import answered_by, mark_shown, next_comparison
 from raters.services.on_demand import ask_for_fit, fit_slice, fits_to_resume
 from raters.services.preparing import prepare_presentation, studies_to_prepare
@@ -33,6 +34,7 @@ __all__ = [
     "prepare_presentation",
     "recount",
     "refit",
+    "register_margin",
     "set_exclusion",
     "slice_title",
     "start",
@@ -40,4 +42,5 @@ __all__ = [
     "studies_to_refit",
     "tags_of",
     "undo_last",
+    "withdraw_margin",
 ]

@@ -28,7 +28,7 @@ class Answers:
         id, comparison: ids of each vote and its comparison.
         left, right: codes of `contestants`.
         outcome: as in `raters.ranking.OUTCOMES`.
-        rater, prompt: codes of `raters`, of prompts.
+        rater, prompt, criterion: codes of `raters`, of prompts, of criteria.
         simulated: whether the rater is no person.
         control: NO_CONTROL, REPEAT or GOLD.
         milliseconds: from both sides shown to the answer; -1 where unknown.
@@ -43,6 +43,7 @@ class Answers:
     outcome: Integers
     rater: Integers
     prompt: Integers
+    criterion: Integers
     simulated: NDArray[np.bool_]
     control: Integers
     milliseconds: Integers
@@ -129,6 +130,7 @@ _COLUMNS: dict[str, tuple[Any, Kind]] = {
     "outcome": (_coded("choice", OUTCOMES), INTEGER),
     "rater": (F("rater_id"), UUID),
     "prompt": (F("prompt_id"), LABEL),
+    "criterion": (F("criterion_id"), LABEL),
     "simulated": (F("simulated"), BOOLEAN),
     "control": (_coded("control", CONTROLS), INTEGER),
     "milliseconds": (Cast(Coalesce("milliseconds", Value(-1)), IntegerField()), INTEGER),

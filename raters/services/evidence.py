@@ -72,9 +72,11 @@ def separations(ids: dict[str, str], ranking: Ranking) -> list[dict[str, Any]]:
 
 
 def agreement(answers: Answers, votes: Votes) -> dict[str, Any]:
-    """`Fit.agreement`: whether raters who were shown the same two outputs preferred the same one."""
-    _, unit = np.unique(_shown_pairs(answers, votes), return_inverse=True)
-    found = krippendorff_alpha(unit, preferences(votes), distance="ordinal")
+    """`Fit.agreement`: whether raters who were asked the same about the same two outputs preferred the same one."""
+    criteria = int(answers.criterion.max(initial=0)) + 1
+    _, unit = np.unique(_shown_pairs(answers, votes) * criteria + answers.criterion, return_inverse=True)
+    replicates = int(np.clip(2e7 // max(len(unit), 1), 100, 1000))  # all are drawn at once, so it is memory they take
+    found = krippendorff_alpha(unit, preferences(votes), distance="ordinal", replicates=replicates)
     return {name: getattr(found, name) for name in ("alpha", "low", "high", "units", "values")}
 
 

@@ -7,27 +7,40 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Exists, Max, OuterRef, Subquery, Value
+from django.db.models import Exists, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from redis.exceptions import RedisError
 
 from evalhub.celery import enqueue
-from evalhub.studies.models import Criterion, Study
+from evalhub.studies.models import Criterion, LogEntry, Study
 from raters import locks
 from raters.models import Fit, Vote
+from raters.services.closing import close_if_done
+from raters.services.cut_off import safe_cut_off
 from raters.services.freezing import freeze
 
 log = logging.getLogger(__name__)
 
 
+REST = 5  # times as long as a fit took, a worker is left to others
+LONGEST_REST = 300  # seconds
+# What else than votes changes a ranking or what is kept beside it; see the study's log.
+CHANGES = ("excluded rater", "readmitted rater", "registered ship test")
+
+
 def ask_for_refit(study: Study) -> None:
-    """Have the study fitted soon; once for all votes of the next few seconds."""
+    """Have the study fitted soon; once for all votes of the next few seconds, or minutes where a fit takes long."""
     delay = settings.REFIT_DELAY_SECONDS
+    mark = f"refit:{study.pk}"
     try:
         # The mark goes before the fit begins, so a vote that comes after the fit's cut-off asks for the next one.
-        if not cache.add(f"refit:{study.pk}", True, timeout=delay):
+        if not cache.add(mark, True, timeout=delay):
             return
+        rest = min(REST * cache.get(f"{mark}:seconds", 0), LONGEST_REST)
+        if rest > delay:
+            delay = rest
+            cache.touch(mark, timeout=delay)
     except (RedisError, OSError) as error:
         log.warning("Redis did not answer (%s); the sweep will start the fit of %s.", error, study.slug)
         return
@@ -35,11 +48,18 @@ def ask_for_refit(study: Study) -> None:
 
 
 def studies_to_refit() -> list[Study]:
-    """Studies with votes that no fit has seen though there was time: what is left when a ring was lost."""
-    newest = Fit.objects.official().filter(study=OuterRef("pk")).order_by("-cut_off").values("cut_off")[:1]
+    """Studies with votes or exclusions that no fit has seen though there was time: a ring was lost."""
+    newest = Fit.objects.official().filter(study=OuterRef("pk"))
     old_enough = timezone.now() - timedelta(seconds=settings.REFIT_DELAY_SECONDS)
     unseen = Vote.objects.filter(study=OuterRef("pk"), id__gt=OuterRef("seen"), created_at__lte=old_enough)
-    return list(Study.objects.annotate(seen=Coalesce(Subquery(newest), Value(0))).filter(Exists(unseen)))
+    changed = LogEntry.objects.filter(
+        study=OuterRef("pk"), verb__in=CHANGES, at__lte=old_enough, at__gt=OuterRef("made")
+    )
+    studies = Study.objects.annotate(
+        seen=Coalesce(Subquery(newest.order_by("-cut_off").values("cut_off")[:1]), Value(0)),
+        made=Subquery(newest.order_by("-created_at").values("created_at")[:1]),
+    )
+    return [study for study in studies.filter(Exists(unseen) | Exists(changed)) if not _has_rung(study)]
 
 
 def refit(*, study: Study) -> list[Fit]:
@@ -56,13 +76,9 @@ def refit(*, study: Study) -> list[Fit]:
         fits = [Fit(study=study, criterion=criterion, cut_off=cut_off) for criterion in study.criteria.all()]
         for fit in fits:
             freeze(fit)
+        close_if_done(study=study)
+        _remember(study, sum(fit.seconds for fit in fits))
         return fits
-
-
-def safe_cut_off(study: Study) -> int:
-    """The newest vote's id, below which none can appear any more; 0 before the first vote."""
-    with locks.no_votes_under_way(study):
-        return Vote.objects.filter(study=study).aggregate(newest=Max("id"))["newest"] or 0
 
 
 def fit_of(*, study: Study, criterion: Criterion | None = None, slice: Mapping[str, Any] | None = None) -> Fit | None:
@@ -73,3 +89,19 @@ def fit_of(*, study: Study, criterion: Criterion | None = None, slice: Mapping[s
         slice: as `normalise_slice` gives it; none for the study's own ranking.
     """
     return Fit.objects.of(study, criterion, slice or {}).done().first()
+
+
+def _has_rung(study: Study) -> bool:
+    """Whether a fit has been asked for and its time has not come yet."""
+    try:
+        return bool(cache.get(f"refit:{study.pk}"))
+    except (RedisError, OSError):
+        return False
+
+
+def _remember(study: Study, seconds: float) -> None:
+    """How long the last fits took, so that the next ones leave the worker time for others."""
+    try:
+        cache.set(f"refit:{study.pk}:seconds", seconds, timeout=24 * 3600)
+    except (RedisError, OSError) as error:
+        log.warning("Redis did not answer (%s), so the next fit of %s comes without a rest.", error, study.slug)

@@ -12,8 +12,9 @@ from evalhub.problems import Conflict
 from evalhub.studies.models import Criterion, Study
 from raters import locks
 from raters.models import Fit, FitState, Vote, slice_digest
-from raters.services.fitting import safe_cut_off
-from raters.services.freezing import freeze, inputs_of
+from raters.services.computing import inputs_of
+from raters.services.cut_off import safe_cut_off
+from raters.services.freezing import freeze
 from raters.services.slices import normalise_slice
 
 MOST_WAITING = 20  # of one study at once

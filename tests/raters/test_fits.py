@@ -15,7 +15,7 @@ from evalhub.studies.models import LogEntry, User
 from raters import locks, services, tasks
 from raters.models import Comparison, Enrolment, Fit, FitState, Rating, Vote
 from raters.ranking import RankingError
-from raters.services import freezing
+from raters.services import computing
 from tests.raters.conftest import Desk, at_once, cast, offer
 
 # -- fits ---------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def test_votes_that_cannot_be_ranked_leave_a_reason(
         raise RankingError("These votes are odd.")
 
     cast(offer(desk, desk.rater("ria")))
-    monkeypatch.setattr(freezing, "rank", fails)
+    monkeypatch.setattr(computing, "rank", fails)
     with caplog.at_level(logging.ERROR):
         (fit,) = services.refit(study=desk.study)
     assert (fit.state, fit.error) == (FitState.FAILED, "These votes are odd.")
