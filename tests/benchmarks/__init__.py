@@ -41,7 +41,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Claim:
-    """A promise tried where the truth is known: one figure that should be from `low` to `high`. Yielded as measures are."""
+    """A promise tried where the truth is known: one figure, which should be from `low` to `high`."""
 
     what: str
     value: float

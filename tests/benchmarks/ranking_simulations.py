@@ -1,5 +1,5 @@
-"""What the ranking promises, tried on thousands of simulated studies whose truth is known. Scaled copies with fixed seeds
-are among the tests of tests/ranking."""
+"""What the ranking promises, tried on thousands of simulated studies whose truth is known. Scaled copies with fixed
+seeds are among the tests in tests/ranking."""
 
 from collections.abc import Iterator
 
