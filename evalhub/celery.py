@@ -37,9 +37,14 @@ app.conf.update(
 )
 app.conf.beat_schedule = {
     name: {"task": name, "schedule": settings.SWEEP_SECONDS, "options": {"expires": settings.SWEEP_SECONDS}}
-    for name in ("metrics.sweep", "raters.sweep")
+    for name in ("metrics.sweep", "raters.sweep", "leaderboard.sweep")
 }
-app.autodiscover_tasks(["evalhub.studies", "raters", "metrics"])
+app.conf.beat_schedule["metrics.collect_orphans"] = {
+    "task": "metrics.collect_orphans",
+    "schedule": 3600,
+    "options": {"expires": 3600},
+}
+app.autodiscover_tasks(["evalhub.studies", "raters", "metrics", "evalhub.leaderboard"])
 
 
 def enqueue(name: str, *args: Any, countdown: float | None = None) -> None:

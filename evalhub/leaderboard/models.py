@@ -8,6 +8,16 @@ from django.utils import timezone
 from raters.models import Fit
 
 
+class MetricAgreementQuerySet(models.QuerySet["MetricAgreement"]):
+    def beside(self, fit: Fit | None) -> "MetricAgreementQuerySet":
+        """Those of the fit; while it has none, of the newest fit of the same question before it that has."""
+        if fit is None:
+            return self.none()
+        same = Fit.objects.of(fit.study, fit.criterion, fit.slice).filter(created_at__lte=fit.created_at)
+        compared = same.filter(models.Exists(self.model.objects.filter(fit=models.OuterRef("pk"))))
+        return self.filter(fit=compared.order_by("-created_at").values("pk")[:1]).select_related("fit")
+
+
 class MetricAgreement(models.Model):
     """How far one metric column agrees with the ratings and votes of one fit; null where the data cannot tell.
 
@@ -35,7 +45,10 @@ class MetricAgreement(models.Model):
     seed = models.BigIntegerField(default=0)
     # The newest score that went in: a newer one asks for a new row.
     scores_until = models.DateTimeField()
+    seconds = models.FloatField(default=0, help_text="All columns of the fit together.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = MetricAgreementQuerySet.as_manager()
 
     class Meta:
         constraints: ClassVar = [

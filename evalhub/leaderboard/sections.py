@@ -73,13 +73,16 @@ def _cost(board: Leaderboard, question: Question, parameters: QueryDict) -> dict
 
 def _metrics(board: Leaderboard, question: Question, parameters: QueryDict) -> dict[str, Any]:
     titles = {(one.column.metric, one.column.fingerprint): one.title for one in measures(board) if one.column}
-    found = {
-        (row.metric, row.fingerprint): row
-        for row in (MetricAgreement.objects.filter(fit=board.fit) if board.fit else ())
-    }
+    found = {(row.metric, row.fingerprint): row for row in MetricAgreement.objects.beside(board.fit)}
+    beside = next(iter(found.values())).fit if found else board.fit
     rows = [Agreed(title, found[key]) for key, title in titles.items() if key in found]
     rows.sort(key=lambda row: (row.found.tau is None, -(row.found.tau or 0), row.title))
-    return {"agreed": rows, "metrics": list(titles.values()), "picture": charts.agreement_chart(rows, board.fit)}
+    return {
+        "agreed": rows,
+        "beside": beside,
+        "metrics": list(titles.values()),
+        "picture": charts.agreement_chart(rows, beside),
+    }
 
 
 def _history(board: Leaderboard, question: Question, parameters: QueryDict) -> dict[str, Any]:
