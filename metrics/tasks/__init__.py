@@ -66,6 +66,13 @@ def sweep() -> None:
         log.info("Swept: %s", swept)
 
 
+@shared_task(name="metrics.collect_orphans")
+def collect_orphans() -> None:
+    """Delete files of features that no row names; the sweep sees to all others."""
+    if (evicted := services.collect_orphans()).files:
+        log.info("Collected files that nothing names: %s", evicted)
+
+
 def _worker_name(hostname: str) -> str:
     return f"{hostname} process {os.getpid()}"
 

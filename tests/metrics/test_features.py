@@ -1,5 +1,6 @@
 """The cache of features: what it keeps, what goes first, and what is never taken from under a run."""
 
+import io
 import os
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from datetime import timedelta
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
@@ -239,3 +241,34 @@ def test_a_file_that_no_row_names_is_collected_once_it_is_old(study: Study) -> N
 
     assert services.collect_orphans() == services.Evicted(files=2, size=8)
     assert [default_storage.exists(path) for path in (named, lost, gone, picture)] == [True, False, False, True]
+    # The test's end takes its row and leaves it.
+    default_storage.delete(named)
+
+
+def said(*arguments: str) -> str:
+    out = io.StringIO()
+    call_command("features", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_the_operator_sees_sizes_and_makes_room(study: Study, settings: Settings) -> None:
+    kept(study, "new", size=2048)
+    kept(study, "old", size=2048, days_unused=3)
+    told = said("list")
+    assert "cached: 2 files, 4.0 KB; the longest unused since" in told
+    assert "In all 4.0 KB of 50.0 GB (EVALHUB_FEATURE_CACHE_BYTES)." in told
+
+    assert said("evict") == "Nothing to delete; the cache holds 4.0 KB.\n"
+    assert said("evict", "--to", "2KiB") == "Deleted 1 file, 2.0 KB; 2.0 KB stay.\n"
+    assert keys() == {"new"}
+    with pytest.raises(CommandError, match=r"expected a size such as 500M or 20G, got “much”"):
+        said("evict", "--to", "much")
+
+
+def test_the_operator_is_told_what_runs_still_need(grey_submission: MakeSubmission) -> None:
+    run = services.start_run(submission=grey_submission(2))
+    finish(claimed(run.shards.get()), cached=[services.CachedRow(fingerprint="f", key="a", row=0)], size=10)
+    kept(run.submission.checkpoint.study, "other")
+    with pytest.raises(CommandError, match="Unfinished runs need what is left above the limit"):
+        said("evict", "--to", "0")
+    assert keys() == {"a"}

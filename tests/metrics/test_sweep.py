@@ -35,7 +35,13 @@ def run(grey_submission: MakeSubmission, doorbell: redis.Redis) -> Run:
 
 def test_every_task_that_is_rung_for_is_registered() -> None:
     app.loader.import_default_modules()
-    names = {"metrics.score_submission", "metrics.score_shard", "metrics.merge_run", "metrics.sweep"}
+    names = {
+        "metrics.score_submission",
+        "metrics.score_shard",
+        "metrics.merge_run",
+        "metrics.sweep",
+        "metrics.collect_orphans",
+    }
     assert names <= set(app.tasks)
 
 
