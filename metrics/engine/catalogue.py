@@ -145,6 +145,26 @@ _SPECS = (
         ),
     ),
     WeightsSpec(
+        name="dists-vgg16",
+        title="DISTS: how much structure and texture of each VGG16 channel count",
+        licence="MIT (DISTS); carried by an Apache-2.0 package",
+        tensors_sha256="82766e7e34f2196e3d354ffee4c620d3edf1b50e188f085ce8e37e0608600cf3",
+        sources=(
+            PackageSource(
+                project="torchmetrics",
+                version="1.9.0",
+                archive="torchmetrics-1.9.0-py3-none-any.whl",
+                archive_sha256="bfdcbff3dd1d96b3374bb2496eb39f23c4b28b8a845b6a18c313688e0d2d9ca1",
+                member="torchmetrics/functional/image/dists_models/weights.pt",
+                file=SourceFile(
+                    filename="weights.pt",
+                    sha256="f5e65c96230b7f6ca995691647d482237e4cab8a50c5c4a5784f219ef0748218",
+                    layout="dists",
+                ),
+            ),
+        ),
+    ),
+    WeightsSpec(
         name="clip-vit-b-32",
         title="CLIP ViT-B/32, the network of CLIPScore; any checkpoint of that shape that the operator imports",
         licence="the imported checkpoint's own (OpenAI's is MIT)",

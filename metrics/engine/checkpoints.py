@@ -7,11 +7,12 @@ they are: their code is never loaded.
 
 import io
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from safetensors.numpy import load_file
 from metrics.engine.errors import WrongWeights
 
 Tensors = dict[str, NDArray[Any]]
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_VERSION = 1001
 
 _STORAGES: Mapping[str, np.dtype[Any]] = {
     "DoubleStorage": np.dtype("<f8"),
@@ -71,6 +75,43 @@ def read_torch_archive(path: Path) -> Tensors:
         raise WrongWeights(
             f"{path.name} is not a whole checkpoint archive as torch.save writes it since 1.6 ({fault}); fetch or "
             "save it again."
+        ) from None
+
+
+def read_torch_legacy(path: Path) -> Tensors:
+    """The tensors of a file as `torch.save` wrote it before 1.6: pickles one after the other, then the numbers.
+
+    Raises: WrongWeights as `read_torch_archive`.
+    """
+    try:
+        with path.open("rb") as file:
+            heading = [_LegacyUnpickler(file).load() for _ in range(3)]
+            if heading[:2] != [_LEGACY_MAGIC, _LEGACY_VERSION]:
+                raise ValueError("its heading is another one")
+            reader = _LegacyUnpickler(file)
+            content = reader.load()
+            for key in _LegacyUnpickler(file).load():
+                storage = reader.storages[key]
+                (count,) = struct.unpack("<q", file.read(8))
+                if count != storage.size or file.readinto(storage) != storage.nbytes:
+                    raise ValueError("numbers are missing")
+        return dict(_flatten(content, ""))
+    except WrongWeights as refusal:
+        raise WrongWeights(f"{path.name} {refusal}") from None
+    except (
+        ValueError,
+        KeyError,
+        EOFError,
+        struct.error,
+        pickle.UnpicklingError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        MemoryError,
+        RecursionError,
+    ) as fault:
+        raise WrongWeights(
+            f"{path.name} is not a whole checkpoint as torch.save wrote it before 1.6 ({fault}); fetch it again."
         ) from None
 
 
@@ -126,7 +167,7 @@ class _Storage:
 
 
 class _ArchiveUnpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, read: Callable[[str], bytes]) -> None:
+    def __init__(self, file: BinaryIO, read: Callable[[str], bytes]) -> None:
         super().__init__(file)
         self._read = read
 
@@ -153,6 +194,26 @@ class _ArchiveUnpickler(pickle.Unpickler):
         if storage.name == "BFloat16Storage":
             return (flat.astype(np.uint32) << 16).view(np.float32)
         return flat
+
+
+class _LegacyUnpickler(_ArchiveUnpickler):
+    """Gives tensors empty storages, which the rest of the file fills."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file, _nothing_beside)
+        self.storages: dict[str, NDArray[Any]] = {}
+
+    def persistent_load(self, pid: Any) -> NDArray[Any]:
+        kind, storage, key, _device, count, _view = pid
+        if kind != "storage" or not isinstance(storage, _Storage) or storage.name == "BFloat16Storage":
+            raise WrongWeights("refers to data outside itself; the file is refused.")
+        if key not in self.storages:
+            self.storages[key] = np.zeros(count, dtype=storage.dtype)
+        return self.storages[key]
+
+
+def _nothing_beside(key: str) -> bytes:
+    raise KeyError(key)
 
 
 def _rebuild_tensor(

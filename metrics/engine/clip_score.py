@@ -1,7 +1,8 @@
 """CLIPScore: how well a picture agrees with its caption, from the cosine of their CLIP embeddings. Higher is better.
 
 The raw cosine is kept for every sample; 2.5 · max(cosine, 0) (Hessel et al.) is the score, and 100 · cosine is reported
-beside it. Each is derived per sample and then averaged. CLIP reads 77 tokens; captions that had to be cut are counted.
+beside it. Each is derived per sample and then averaged. A video's cosine is the mean of its sampled frames'. CLIP reads
+77 tokens; captions that had to be cut are counted.
 
 Source: Hessel et al. 2021 (arXiv:2104.08718), without its “A photo depicts ” prefix, which the protocol can set.
 """
@@ -17,14 +18,29 @@ from metrics.engine.reduced import Reduced
 WEIGHT = 2.5
 
 
-def cosines(images: Rows, texts: Rows) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Per sample: the cosine in [-1, 1], and whether the caption was cut.
+def cosines(first: Rows, second: Rows) -> NDArray[np.float64]:
+    """Cosines of unit rows, (n, d) or (n, f, d) → (n,) in [-1, 1]: of frame with frame, averaged over frames."""
+    d = first.shape[-1]
+    products = first.astype(np.float64).reshape(len(first), -1, d) * second.astype(np.float64).reshape(
+        len(second), -1, d
+    )
+    means: NDArray[np.float64] = products.sum(axis=2).mean(axis=1)
+    return means
 
-    Args: images: (n, d) unit rows. texts: (n, d + 1) unit rows, each followed by its cut flag, as `extractors.ClipText`
-        makes them.
-    """
-    products = (images.astype(np.float64) * texts[:, :-1].astype(np.float64)).sum(axis=1)
-    return products, texts[:, -1] > 0.5
+
+def split_texts(texts: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+    """(n, d + 1) rows as `extractors.clip.ClipText` makes them → (n, d) unit rows, and which captions were cut."""
+    return texts[:, :-1], texts[:, -1] > 0.5
+
+
+def cut_captions(cut: NDArray[np.bool_]) -> tuple[str, ...]:
+    """The sentence about captions that were cut, where there are any."""
+    count = int(cut.sum())
+    if count == 0:
+        return ()
+    if count == 1:
+        return ("1 caption is longer than the 77 tokens CLIP reads and was cut; shorten it.",)
+    return (f"{count:,} captions are longer than the 77 tokens CLIP reads and were cut; shorten them.",)
 
 
 def clip_scores(cosine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -40,24 +56,21 @@ class ClipMean:
         self._cut: list[NDArray[np.bool_]] = []
 
     def add(self, block: Block) -> None:
-        cosine, cut = cosines(block.columns["clip_image"], block.columns["clip_text"])
-        self._cosines.append(cosine)
+        texts, cut = split_texts(block.columns["clip_text"])
+        self._cosines.append(cosines(block.columns["clip_image"], texts))
         self._cut.append(cut)
 
     def finish(self, metric: str) -> Reduced:
         cosine, cut = np.concatenate(self._cosines), np.concatenate(self._cut)
         values = clip_scores(cosine)
-        count = int(cut.sum())
-        one = "1 caption is longer than the 77 tokens CLIP reads and was cut; shorten it."
-        many = f"{count:,} captions are longer than the 77 tokens CLIP reads and were cut; shorten them."
         return Reduced(
             mean_estimate(values),
             per_sample=values,
             details={
                 "mean_cosine": float(cosine.mean()),
                 "cosine_x100": 100 * float(cosine.mean()),
-                "captions_cut": float(count),
+                "captions_cut": float(cut.sum()),
             },
             per_sample_details={"cosine": cosine, "caption_cut": cut},
-            warnings=(one if count == 1 else many,) if count else (),
+            warnings=cut_captions(cut),
         )

@@ -35,26 +35,45 @@ class Column:
         version: raised when the maker's code changes its numbers, so that no cached row of the old code is used.
         roles: what of a subject a row is made of, in the order in which the maker takes them.
         weights: the maker's networks, by their names in the catalogue.
+        minimum_side: pixels a side below which the maker refuses pictures. Makers with more than one picture also want
+            all of them at one size.
     """
 
     name: str
     maker: str
     version: int
     roles: tuple[Role, ...]
-    weights: tuple[str, ...]
+    weights: tuple[str, ...] = ()
+    minimum_side: int = 1
 
     @property
     def reads_pictures(self) -> bool:
         return not all(role.is_text for role in self.roles)
 
 
+LPIPS_SIDE = 32
+"""AlexNet's pools have nothing left to pool below it; VGG16 gets the same."""
+DISTS_SIDE = 16
+"""Below it the deepest layer is smaller than one position."""
+SSIM_SIDE = 11
+"""The window's own."""
+MS_SSIM_SIDE = 176
+"""The window's on the coarsest of five scales."""
+
 _CLIP = ("clip-vit-b-32",)
 _PAIR = (Role.SAMPLE, Role.REFERENCE)
+_EDIT = (Role.SAMPLE, Role.SOURCE, Role.MASK)
 
 _COLUMNS = (
     Column("inception", "inception", 1, (Role.SAMPLE,), ("inception-2015-12-05",)),
-    Column("lpips_alex", "lpips_alex", 1, _PAIR, ("lpips-alexnet",)),
-    Column("lpips_vgg", "lpips_vgg", 1, _PAIR, ("lpips-vgg16",)),
+    Column("lpips_alex", "lpips_alex", 1, _PAIR, ("lpips-alexnet",), LPIPS_SIDE),
+    Column("lpips_vgg", "lpips_vgg", 1, _PAIR, ("lpips-vgg16",), LPIPS_SIDE),
+    Column("lpips_outside", "lpips_outside", 1, _EDIT, ("lpips-alexnet",), LPIPS_SIDE),
+    Column("dists", "dists", 1, _PAIR, ("lpips-vgg16", "dists-vgg16"), DISTS_SIDE),
+    Column("squared_error", "squared_error", 1, _PAIR),
+    Column("squared_error_outside", "squared_error_outside", 1, _EDIT),
+    Column("ssim", "ssim", 1, _PAIR, (), SSIM_SIDE),
+    Column("ms_ssim", "ms_ssim", 1, _PAIR, (), MS_SSIM_SIDE),
     Column("clip_image", "clip_image", 1, (Role.SAMPLE,), _CLIP),
     Column("clip_reference", "clip_image", 1, (Role.REFERENCE,), _CLIP),
     Column("clip_source", "clip_image", 1, (Role.SOURCE,), _CLIP),

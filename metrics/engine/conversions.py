@@ -12,7 +12,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from metrics.engine.checkpoints import Tensors, read_numpy_pickle, read_safetensors, read_torch_archive
+from metrics.engine.checkpoints import (
+    Tensors,
+    read_numpy_pickle,
+    read_safetensors,
+    read_torch_archive,
+    read_torch_legacy,
+)
 from metrics.engine.errors import WrongWeights
 
 # Block by block: the graph's conv names, and torch-fidelity's for the same convolutions.
@@ -92,6 +98,7 @@ INCEPTION_CONVS: Mapping[str, str] = MappingProxyType(
 )
 """Every convolution of the 2015 Inception: the graph's name → torch-fidelity's."""
 
+_DISTS_CHANNELS = 3 + 64 + 128 + 256 + 512 + 512
 _FIDELITY_PARTS = {"weight": "conv.weight", "beta": "bn.bias", "mean": "bn.running_mean", "var": "bn.running_var"}
 
 
@@ -130,6 +137,14 @@ def from_lpips_flax(path: Path) -> Tensors:
         f"head_{i}" for i in range(5)
     }
     return _exactly(tensors, expected, path)
+
+
+def from_dists(path: Path) -> Tensors:
+    """α and β of DISTS: 3 numbers for the pixels' channels, then 64, 128, 256, 512 and 512 for VGG16's layers."""
+    tensors = {name: array.reshape(-1) for name, array in read_torch_legacy(path).items()}
+    if any(array.size != _DISTS_CHANNELS for array in tensors.values()):
+        raise WrongWeights(f"{path.name} does not hold DISTS's {_DISTS_CHANNELS:,} numbers twice; fetch it again.")
+    return _exactly(tensors, {"alpha", "beta"}, path)
 
 
 def from_clip(path: Path) -> Tensors:
@@ -202,6 +217,7 @@ CONVERSIONS: Mapping[str, Callable[[Path], Tensors]] = MappingProxyType(
         "inception-torchscript": from_inception_torchscript,
         "inception-torch-fidelity": from_inception_torch_fidelity,
         "lpips-flax-pickle": from_lpips_flax,
+        "dists": from_dists,
         "clip": from_clip,
     }
 )

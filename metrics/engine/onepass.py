@@ -30,6 +30,7 @@ from metrics.engine.protocol import Protocol
 from metrics.engine.references import Reference, reference_from_blocks
 from metrics.engine.registry import columns_of, compared_with_sets, get_metric, reference_columns
 from metrics.engine.subjects import Subject
+from metrics.engine.videos import decode_video
 from metrics.engine.weights import Weights
 
 Pixels = NDArray[np.uint8]
@@ -65,6 +66,7 @@ def compute_block(
     Raises: BadInput, UnreadableImage, MissingWeights, WrongWeights, Mismatch, Stopped.
     """
     columns = columns_of(list(metrics))
+    _check_modality(metrics, protocol)
     _check_needs(subjects, metrics)
     protocol.check_decoder()
     place = torch.device(device)
@@ -107,6 +109,14 @@ def compute_reference(
         cached=cached,
     )
     return reference_from_blocks([block], columns=reference_columns(metrics))
+
+
+def _check_modality(metrics: Sequence[str], protocol: Protocol) -> None:
+    here = "video" if protocol.moving else "image"
+    for spec in map(get_metric, metrics):
+        if here not in spec.modalities:
+            scored = " and ".join(f"{each}s" for each in sorted(spec.modalities))
+            raise BadInput(f"{spec.title} scores {scored}, and the samples are {here}s; leave it out.")
 
 
 def _check_needs(subjects: Sequence[Subject], metrics: Sequence[str]) -> None:
@@ -308,7 +318,10 @@ class _Pass:
         assert picture is not None  # `_check_needs` has seen to it
         name = subject.title if role is Role.SAMPLE else f"The {role} of {subject.title}"
         with picture.open() as file:
-            pixels = decode_image(file, name=name)[None]
+            if self.protocol.moving:
+                pixels = decode_video(file, name=name, frames=self.protocol.frames)
+            else:
+                pixels = decode_image(file, name=name)[None]
         return pixels, time.perf_counter() - start
 
     def _arrived(self, index: int, futures: dict[Role, Future[tuple[Pixels, float]]]) -> tuple[int, dict[Role, Tensor]]:

@@ -17,6 +17,7 @@ from metrics.engine.columns import COLUMNS
 from metrics.engine.errors import BadInput, Mismatch
 from metrics.engine.images import decode_policy
 from metrics.engine.registry import get_metric
+from metrics.engine.videos import FRAMES, RULE, video_policy
 
 FID_RESIZES: Mapping[str, str] = MappingProxyType({"clean": "bicubic-antialias-clamp", "tf1": "tf1-bilinear"})
 """The named protocols and how each brings an image to Inception's 299 × 299; all else is the same in both."""
@@ -30,7 +31,9 @@ class Protocol:
         name: the named protocol it was made from.
         fid_resize: how an image reaches Inception's input size.
         dtype: the networks' arithmetic.
-        decoder, decode_version: the image library with its major version, and the decode policy's version.
+        decoder, decode_version: the library that decodes pictures (or videos) with its major version, and the decode
+            policy's version.
+        frames: how many frames of each video are scored; 0 where the samples are pictures.
         weights: catalogue name → SHA-256 of the tensors. A name that is absent has not been chosen yet (CLIP before its
             import).
         clip_model: open_clip's name of the CLIP architecture; empty while no checkpoint is chosen.
@@ -45,11 +48,12 @@ class Protocol:
     weights: Mapping[str, str]
     clip_model: str = ""
     clip_prefix: str = ""
+    frames: int = 0
 
     @property
     def moving(self) -> bool:
         """Whether the samples are videos."""
-        return False
+        return self.frames > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data that `from_dict` turns back into an equal protocol."""
@@ -71,12 +75,15 @@ class Protocol:
     def column_facts(self, column: str) -> dict[str, Any]:
         """What changes one row of `column`. Columns of one maker have the same facts: their rows are the same rows."""
         made = COLUMNS[column]
-        facts: dict[str, Any] = {"column": made.maker, "version": made.version, "dtype": self.dtype}
+        facts: dict[str, Any] = {"column": made.maker, "version": made.version}
         if made.weights:
+            facts["dtype"] = self.dtype
             hashes = [self.weights.get(name, "not chosen") for name in made.weights]
             facts["weights"] = hashes[0] if len(hashes) == 1 else hashes
         if made.reads_pictures:
             facts["decode"] = {"library": self.decoder, "policy": self.decode_version}
+            if self.moving:
+                facts["frames"] = {"count": self.frames, "rule": RULE}
         if made.maker == "inception":
             facts |= {"resize": self.fid_resize, "size": 299}
         if made.maker == "clip_image":
@@ -103,8 +110,8 @@ class Protocol:
         return _sha256(self.facts(metric))
 
     def check_decoder(self) -> None:
-        """Raises: Mismatch if this machine decodes images otherwise than the protocol says."""
-        here = decode_policy()
+        """Raises: Mismatch if this machine decodes otherwise than the protocol says."""
+        here = video_policy() if self.moving else decode_policy()
         if here != {"library": self.decoder, "policy": self.decode_version}:
             raise Mismatch(
                 f"This protocol decodes with {self.decoder} (policy {self.decode_version}) and this machine has "
@@ -112,14 +119,16 @@ class Protocol:
             )
 
 
-def named(name: str = "clean") -> Protocol:
+def named(name: str = "clean", modality: str = "image") -> Protocol:
     """The protocol `clean` or `tf1` with this machine's decoder and the catalogue's weights; CLIP not chosen yet.
 
-    Raises: BadInput for another name.
+    Args: modality: what the samples are, “image” or “video”.
+    Raises: BadInput for another name, and for videos where no decoder for them is installed.
     """
     if name not in FID_RESIZES:
         raise BadInput(f"There is no protocol called “{name}”; choose from {', '.join(FID_RESIZES)}.")
-    policy = decode_policy()
+    moving = modality == "video"
+    policy = video_policy() if moving else decode_policy()
     pinned = {spec.name: spec.tensors_sha256 for spec in WEIGHTS.values() if spec.tensors_sha256}
     return Protocol(
         name=name,
@@ -128,6 +137,7 @@ def named(name: str = "clean") -> Protocol:
         decoder=policy["library"],
         decode_version=policy["policy"],
         weights=MappingProxyType(pinned),
+        frames=FRAMES if moving else 0,
     )
 
 

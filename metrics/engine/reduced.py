@@ -44,14 +44,16 @@ class Reducer(Interface):
 
 
 class ColumnMean:
-    """The mean of a column that already holds one value for each sample."""
+    """The mean of a column that already holds one value for each sample; of a video, one for each sampled frame, whose
+    mean is the video's."""
 
     def __init__(self, column: str) -> None:
         self._column = column
         self._pieces: list[Values] = []
 
     def add(self, block: Block) -> None:
-        self._pieces.append(block.columns[self._column].astype(np.float64))
+        rows = block.columns[self._column].astype(np.float64)
+        self._pieces.append(rows.reshape(len(rows), -1).mean(axis=1))
 
     def finish(self, metric: str) -> Reduced:
         values = np.concatenate(self._pieces)

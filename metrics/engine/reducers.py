@@ -13,11 +13,14 @@ from typing import Protocol as Interface
 
 from metrics.engine.blocks import Block
 from metrics.engine.clip_score import ClipMean
+from metrics.engine.clip_similarity import ClipImageMean, DirectionalMean
 from metrics.engine.errors import BadInput
 from metrics.engine.fid import FidReducer
+from metrics.engine.frame_consistency import FrameConsistency
 from metrics.engine.intervals import Estimate
 from metrics.engine.kid import KidReducer
 from metrics.engine.moments import Rows
+from metrics.engine.psnr import PsnrMean
 from metrics.engine.reduced import ColumnMean, Reduced, Reducer
 from metrics.engine.references import Reference
 from metrics.engine.registry import get_metric
@@ -56,7 +59,16 @@ WITHOUT_REFERENCE: Mapping[str, Callable[[], Reducer]] = MappingProxyType(
     {
         "lpips": partial(ColumnMean, "lpips_alex"),
         "lpips_vgg": partial(ColumnMean, "lpips_vgg"),
+        "dists": partial(ColumnMean, "dists"),
+        "psnr": partial(PsnrMean, "squared_error"),
+        "ssim": partial(ColumnMean, "ssim"),
+        "ms_ssim": partial(ColumnMean, "ms_ssim"),
+        "clip_image_similarity": ClipImageMean,
         "clip_score": ClipMean,
+        "clip_directional": DirectionalMean,
+        "lpips_outside": partial(ColumnMean, "lpips_outside"),
+        "psnr_outside": partial(PsnrMean, "squared_error_outside"),
+        "frame_consistency": FrameConsistency,
     }
 )
 """Metrics that look at each sample (with its own partner, where they need one)."""

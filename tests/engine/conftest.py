@@ -43,9 +43,9 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def weights() -> Weights:
-    """The real Inception and LPIPS weights. `EVALHUB_TEST_WEIGHTS` names a folder that already has them."""
+    """The real Inception, LPIPS and DISTS weights. `EVALHUB_TEST_WEIGHTS` names a folder that already has them."""
     folder = Weights(os.environ.get("EVALHUB_TEST_WEIGHTS") or REPOSITORY / "var" / "weights")
-    for name in ("inception-2015-12-05", "lpips-alexnet", "lpips-vgg16"):
+    for name in ("inception-2015-12-05", "lpips-alexnet", "lpips-vgg16", "dists-vgg16"):
         folder.pull(name)
     return folder
 

@@ -11,11 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from metrics.engine.columns import COLUMNS
+from metrics.engine.dists import Dists
 from metrics.engine.errors import BadInput
 from metrics.engine.extractors.clip import ClipImage, ClipText, clip_network
 from metrics.engine.extractors.extractor import Extractor
 from metrics.engine.extractors.inception import InceptionPool3
-from metrics.engine.extractors.pairs import LpipsDistance
+from metrics.engine.extractors.pairs import (
+    DistsDistance,
+    LpipsDistance,
+    LpipsOutside,
+    MsSsim,
+    SquaredError,
+    SquaredErrorOutside,
+    Ssim,
+)
 from metrics.engine.lpips import Lpips
 from metrics.engine.networks import ALEXNET, VGG16, Inception
 from metrics.engine.protocol import Protocol
@@ -45,11 +54,26 @@ def _lpips_vgg(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
     return Lpips(tensors, VGG16)
 
 
+def _dists(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    return Dists(tensors)
+
+
+def _none(_tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    """For makers that compute without a network."""
+    return nn.Identity()
+
+
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
         "inception": Maker(_inception, InceptionPool3),
         "lpips_alex": Maker(_lpips_alex, LpipsDistance),
         "lpips_vgg": Maker(_lpips_vgg, LpipsDistance),
+        "lpips_outside": Maker(_lpips_alex, LpipsOutside),
+        "dists": Maker(_dists, DistsDistance),
+        "squared_error": Maker(_none, SquaredError),
+        "squared_error_outside": Maker(_none, SquaredErrorOutside),
+        "ssim": Maker(_none, Ssim),
+        "ms_ssim": Maker(_none, MsSsim),
         "clip_image": Maker(clip_network, ClipImage),
         "clip_text": Maker(clip_network, ClipText),
     }

@@ -1,18 +1,30 @@
-"""Extractors of pictures that are compared pixel by pixel with others of their own size."""
+"""Extractors of pictures that are compared position by position, and so must be of one size.
+
+A batch of pairs is one pair on a CPU; on a GPU as many as fit a fixed number of pixels.
+"""
+
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor
 
+from metrics.engine.columns import DISTS_SIDE, LPIPS_SIDE, MS_SSIM_SIDE, SSIM_SIDE
 from metrics.engine.errors import BadInput
 from metrics.engine.extractors.extractor import Extractor
-from metrics.engine.lpips import MINIMUM_SIDE
+from metrics.engine.lpips import Lpips
 
 _PIXELS = 2**22
-"""Pixels of a batch of pairs on a GPU; on a CPU one pair is a batch."""
+"""Pixels of a batch of pairs on a GPU."""
+
+_INSIDE = 128
+"""A mask's level from which a pixel counts as edited."""
 
 
-class LpipsDistance(Extractor):
-    """LPIPS of a sample and its reference at their own size, which must be equal."""
+class PairExtractor(Extractor):
+    """What compares a sample with its reference. Attributes: title: the metric's, for errors."""
+
+    title: ClassVar[str]
+    minimum_side: ClassVar[int] = 1
 
     def batch_for(self, prepared: Tensor) -> int:
         if self.device.type == "cpu":
@@ -20,16 +32,129 @@ class LpipsDistance(Extractor):
         return max(1, min(self.batch, _PIXELS // (prepared.shape[-1] * prepared.shape[-2])))
 
     def prepare(self, title: str, sample: Tensor, reference: Tensor) -> Tensor:
-        (height, width), (reference_height, reference_width) = sample.shape[2:], reference.shape[2:]
-        if (height, width) != (reference_height, reference_width):
-            raise BadInput(
-                f"{title} is {width} × {height} pixels and its reference {reference_width} × {reference_height}; "
-                "LPIPS compares pictures of one size, so send the sample at its reference's size."
-            )
-        if min(height, width) < MINIMUM_SIDE:
-            raise BadInput(f"{title} is {width} × {height} pixels; LPIPS needs at least {MINIMUM_SIDE} on each side.")
+        """(f, 2, 3, h, w) uint8."""
+        self._check(title, sample, reference, "reference")
         return torch.stack([sample, reference], dim=1)
+
+    def _check(self, title: str, sample: Tensor, other: Tensor, role: str) -> None:
+        (height, width), (other_height, other_width) = sample.shape[2:], other.shape[2:]
+        if (height, width) != (other_height, other_width):
+            mend = "send the mask at that size" if role == "mask" else f"send the sample at its {role}'s size"
+            raise BadInput(
+                f"{title} is {width} × {height} pixels and its {role} {other_width} × {other_height}; "
+                f"{self.title} compares pictures of one size, so {mend}."
+            )
+        if min(height, width) < self.minimum_side:
+            raise BadInput(
+                f"{title} is {width} × {height} pixels; {self.title} needs at least {self.minimum_side} on each side."
+            )
+
+
+class LpipsDistance(PairExtractor):
+    """LPIPS of each pair."""
+
+    title = "LPIPS"
+    minimum_side = LPIPS_SIDE
 
     def forward(self, batch: Tensor) -> Tensor:
         distances: Tensor = self.network(batch)
         return distances
+
+
+class DistsDistance(PairExtractor):
+    """DISTS of each pair."""
+
+    title = "DISTS"
+    minimum_side = DISTS_SIDE
+
+    def forward(self, batch: Tensor) -> Tensor:
+        distances: Tensor = self.network(batch)
+        return distances
+
+
+class SquaredError(PairExtractor):
+    """Mean squared difference of each pair's levels; exact, as a sum of whole numbers."""
+
+    title = "PSNR"
+
+    def forward(self, batch: Tensor) -> Tensor:
+        difference = batch[:, 0].int() - batch[:, 1].int()
+        return _share(difference.square().sum(dim=(1, 2, 3)), torch.tensor(difference[0].numel()))
+
+
+class Ssim(PairExtractor):
+    """SSIM of each pair as torchmetrics computes it: a Gaussian window of 11 (σ 1.5), levels 0 to 255, k 0.01 and 0.03,
+    each colour channel by itself, borders reflected, averaged over positions and channels."""
+
+    title = "SSIM"
+    minimum_side = SSIM_SIDE
+
+    def forward(self, batch: Tensor) -> Tensor:
+        from torchmetrics.functional.image import structural_similarity_index_measure  # seconds to import
+
+        similarities = structural_similarity_index_measure(
+            batch[:, 0].float(), batch[:, 1].float(), data_range=255.0, reduction="none"
+        )
+        return cast(Tensor, similarities)
+
+
+class MsSsim(PairExtractor):
+    """MS-SSIM of each pair as torchmetrics computes it: SSIM's window on five scales, each half of the one before,
+    weighted 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333; negative terms count as 0."""
+
+    title = "MS-SSIM"
+    minimum_side = MS_SSIM_SIDE
+
+    def forward(self, batch: Tensor) -> Tensor:
+        from torchmetrics.functional.image import (  # seconds to import
+            multiscale_structural_similarity_index_measure as similarity,
+        )
+
+        return similarity(batch[:, 0].float(), batch[:, 1].float(), data_range=255.0, reduction="none")
+
+
+class OutsideExtractor(PairExtractor):
+    """What compares a sample with its source where the mask left the source as it was."""
+
+    def prepare(self, title: str, *inputs: Tensor) -> Tensor:
+        """(f, 3, 3, h, w) uint8: sample, source, mask."""
+        sample, source, mask = inputs
+        self._check(title, sample, source, "source")
+        self._check(title, sample, mask, "mask")
+        if not _outside(mask).any():
+            raise BadInput(
+                f"The mask of {title} covers the whole picture and {self.title} compares what lies outside it; "
+                "send a mask with some black."
+            )
+        return torch.stack([sample, source, mask], dim=1)
+
+
+class LpipsOutside(OutsideExtractor):
+    """LPIPS outside the mask."""
+
+    title = "LPIPS outside the mask"
+    minimum_side = LPIPS_SIDE
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return cast(Lpips, self.network).outside(batch[:, :2], _outside(batch[:, 2]))
+
+
+class SquaredErrorOutside(OutsideExtractor):
+    """Mean squared difference of the levels outside the mask."""
+
+    title = "PSNR outside the mask"
+
+    def forward(self, batch: Tensor) -> Tensor:
+        outside = _outside(batch[:, 2])
+        difference = (batch[:, 0].int() - batch[:, 1].int()) * outside[:, None]
+        return _share(difference.square().sum(dim=(1, 2, 3)), 3 * outside.sum(dim=(1, 2)))
+
+
+def _outside(mask: Tensor) -> Tensor:
+    """(b, 3, h, w) uint8 → (b, h, w) bool, true where the mask is darker than middle grey."""
+    red, green, blue = mask.int().unbind(dim=1)
+    return 299 * red + 587 * green + 114 * blue < 1000 * _INSIDE
+
+
+def _share(total: Tensor, count: Tensor) -> Tensor:
+    return total.double() / count.to(total.device)

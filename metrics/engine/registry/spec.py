@@ -11,6 +11,9 @@ class Need(StrEnum):
     REFERENCE_SET = "reference set"
     PAIRED_REFERENCE = "paired reference"
     CAPTION = "caption"
+    SOURCE = "source"
+    MASK = "mask"
+    SOURCE_CAPTION = "source caption"
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class MetricSpec:
         weights: names in `metrics.engine.catalogue`.
         columns: the per-image arrays it is computed from; metrics that share a column share the work.
         per_sample: whether each sample gets its own value.
+        modalities: what it scores, “image” or “video” or both; a video through frames sampled from it.
     """
 
     name: str
@@ -41,6 +45,7 @@ class MetricSpec:
     per_sample: bool
     summary: str
     weak_because: str
+    modalities: frozenset[str] = frozenset({"image"})
 
     @property
     def higher_is_better(self) -> bool:
