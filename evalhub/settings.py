@@ -190,7 +190,10 @@ FILE_UPLOAD_TEMP_DIR = None
 
 MAX_FILE_BYTES = env.int("MAX_FILE_BYTES", default=2 * 2**30)
 MAX_IMAGE_SIDE = env.int("MAX_IMAGE_SIDE", default=16_384)
+MAX_VIDEO_SIDE = env.int("MAX_VIDEO_SIDE", default=4096)
+MAX_VIDEO_FRAMES = env.int("MAX_VIDEO_FRAMES", default=3600)
 DECODE_SECONDS = env.int("DECODE_SECONDS", default=60)
+DECODE_VIDEO_SECONDS = env.int("DECODE_VIDEO_SECONDS", default=300)
 DECODE_MEMORY_BYTES = env.int("DECODE_MEMORY_BYTES", default=6 * 2**30)
 
 # -- the API ------------------------------------------------------------------------------------------------------

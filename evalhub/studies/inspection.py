@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import PIL
 from django.conf import settings
 
-from evalhub.studies import decode
+import evalhub
 
-_PACKAGES = str(Path(PIL.__file__).parent.parent)
+_PROGRAM = "import sys; sys.path += sys.argv[1:]; from evalhub.studies.decoding.process import main; main()"
+_PACKAGES = [str(Path(evalhub.__file__).parent.parent), str(Path(PIL.__file__).parent.parent)]
 
 
 class Undecodable(Exception):
@@ -35,16 +37,20 @@ class Facts:
     codec: str = ""
 
 
-def inspect(path: Path) -> Facts:
+def inspect(path: Path, kinds: Sequence[str] = ("image",)) -> Facts:
     """Sniff and decode the file in a child process under the limits of the settings.
+
+    Args: kinds: which of "image" and "video" are taken here.
 
     Raises: Undecodable when the file is not fit; RuntimeError when no decoder runs, whatever the file.
     """
     question = {
         "path": str(path),
-        "seconds": settings.DECODE_SECONDS,
+        "kinds": list(kinds),
+        "seconds": {"image": settings.DECODE_SECONDS, "video": settings.DECODE_VIDEO_SECONDS},
         "memory": settings.DECODE_MEMORY_BYTES,
-        "side": settings.MAX_IMAGE_SIDE,
+        "side": {"image": settings.MAX_IMAGE_SIDE, "video": settings.MAX_VIDEO_SIDE},
+        "frames": settings.MAX_VIDEO_FRAMES,
     }
     found = _ask(question)
     if "problem" in found:
@@ -59,7 +65,7 @@ class _Decoder:
         # A new program, not a fork: this process has threads. -I, -S and no environment: it gets none of this process's
         # start-up code and secrets.
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", decode.__file__, _PACKAGES],
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, *_PACKAGES],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

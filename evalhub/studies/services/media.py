@@ -18,7 +18,7 @@ from django.db import connection, transaction
 
 from evalhub.problems import Refusal, TooLarge
 from evalhub.studies.inspection import Facts, Undecodable, inspect
-from evalhub.studies.models import Media, Study, media_path
+from evalhub.studies.models import Media, MediaKind, Study, media_path
 
 CHUNK = 2**20
 STALE_SECONDS = 3600.0
@@ -95,7 +95,8 @@ def sweep_uploads() -> None:
 def store_media(*, study: Study, path: Path) -> Media:
     """Check one local file, keep a copy of it for the study, and return what is known of it.
 
-    Raises: Refusal, in a sentence that names the file, when it is not a picture the study can take; NoRoom.
+    A study of videos takes pictures too here, since a video may be asked for by a picture.
+    Raises: Refusal, in a sentence that names the file, when it is not one that the study can take; NoRoom.
     """
     if path.stat().st_size > settings.MAX_FILE_BYTES:
         raise TooLarge(f"{path.name} is larger than the {settings.MAX_FILE_BYTES:,} bytes that are taken per file.")
@@ -104,7 +105,7 @@ def store_media(*, study: Study, path: Path) -> Media:
         if known is not None:
             return known
         try:
-            facts = inspect(upload.path)
+            facts = inspect(upload.path, sorted({MediaKind.IMAGE.value, study.modality}))
         except Undecodable as reason:
             raise Refusal(f"{path.name} {reason}.") from None
         return keep(study=study, upload=upload, facts=facts)

@@ -129,7 +129,7 @@ def receive_file(*, submission: Submission, sha256: str, stream: Stream) -> list
         media, problem = None, _broken(upload, entries[0])
         if not problem:
             try:
-                facts = inspect(upload.path)
+                facts = inspect(upload.path, [study.modality])
                 media = keep(study=study, upload=upload, facts=facts)
             except Undecodable as reason:
                 problem = f"{{path}} {reason}."
