@@ -90,12 +90,8 @@ def test_each_refusal_is_a_sentence_with_the_name(photographs: list[Pixels]) -> 
             saved(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF"),
             r"^float\.tiff has 32-bit pixels, whose range is not known; save it with 8 or 16 bits a channel\.$",
         ),
-        "huge.png": (claimed_png(16384, 16384), r"^huge\.png is 16,384 × 16,384 pixels; at most 67,108,864 pixels"),
-        "bomb.png": (
-            claimed_png(60000, 60000),
-            r"^bomb\.png (claims more than|is 60,000 × 60,000 pixels; at most) 67,108,864 pixels",
-        ),
-        "long.png": (claimed_png(20000, 2), r"^long\.png is 20,000 × 2 pixels; .* 16,384 on a side"),
+        "bomb.png": (claimed_png(60000, 60000), r"^bomb\.png claims more than 268,435,456 pixels"),
+        "long.png": (claimed_png(20000, 2), r"^long\.png is 20,000 × 2 pixels; at most 16,384 on a side"),
     }
     for name, (data, sentence) in refusals.items():
         with pytest.raises(UnreadableImage, match=sentence):
