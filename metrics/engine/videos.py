@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.engine.errors import BadInput, UnreadableImage
-from metrics.engine.images import MAX_PIXELS, MAX_SIDE
+from metrics.engine.images import MAX_SIDE
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -29,6 +29,7 @@ FRAMES = 8
 RULE = "shown at the centres of equal spans of presentation time"
 POLICY_VERSION = 1
 MAX_FRAMES = 36_000
+MAX_PIXELS = 2**26
 CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "ffv1"})
 
 _CONTAINERS = "mov,mp4,matroska,webm,avi"
