@@ -1,17 +1,19 @@
 """What can be done to raters, comparisons, votes and fits."""
 
 from raters.services.closing import answers_counted, close_if_done
-from raters.services.enrolling import consent, enrol, enrol_simulated, needs_consent, set_exclusion, start
+from raters.services.enrolling import consent, enrol, enrol_simulated, needs_consent, set_exclusion, set_group, start
 from raters.services.fitting import fit_of, refit, studies_to_refit
 from raters.services.margins import register_margin, withdraw_margin
 from raters.services.offering import answered_by, mark_shown, next_comparison
 from raters.services.on_demand import ask_for_fit, fit_slice, fits_to_resume
 from raters.services.preparing import prepare_presentation, studies_to_prepare
 from raters.services.recounting import recount
+from raters.services.reproducing import Reproduction, reproduce
 from raters.services.slices import groups_of, normalise_slice, slice_title, tags_of
 from raters.services.voting import cast_vote, choices_of, last_answered, next_revision, undo_last
 
 __all__ = [
+    "Reproduction",
     "answered_by",
     "answers_counted",
     "ask_for_fit",
@@ -35,7 +37,9 @@ __all__ = [
     "recount",
     "refit",
     "register_margin",
+    "reproduce",
     "set_exclusion",
+    "set_group",
     "slice_title",
     "start",
     "studies_to_prepare",

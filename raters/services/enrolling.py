@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from evalhub.celery import enqueue
-from evalhub.problems import Conflict
+from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Study, User
 from raters.models import Enrolment, EnrolmentState, Rater
 
@@ -66,15 +66,31 @@ def start(*, enrolment: Enrolment) -> Enrolment:
 def set_exclusion(*, enrolment: Enrolment, reason: str, actor: User) -> Enrolment:
     """Leave a rater's votes out of the study's rankings for the given reason; an empty one lets them in again.
 
-    Her votes stay as they are, and so does what she is owed.
+    Her votes stay as they are, and so does what she is owed. Nothing happens when it is so already.
     """
     locked = lock(enrolment.rater, enrolment.study)
+    if locked.exclusion_reason == reason.strip():
+        return locked
     locked.exclusion_reason = reason.strip()
     locked.excluded_at = (locked.excluded_at or timezone.now()) if locked.exclusion_reason else None
     locked.save(update_fields=["excluded_at", "exclusion_reason"])
     verb = "excluded rater" if locked.exclusion_reason else "readmitted rater"
     LogEntry.write(study=locked.study, actor=actor, verb=verb, subject=locked.rater, reason=locked.exclusion_reason)
     enqueue("raters.refit", str(locked.study.pk))
+    return locked
+
+
+@transaction.atomic
+def set_group(*, enrolment: Enrolment, group: str, actor: User) -> Enrolment:
+    """Say where a rater comes from, for rankings by group; an empty group is none. Refusal for a name too long."""
+    group, longest = " ".join(group.split()), Enrolment._meta.get_field("group").max_length
+    if longest is not None and len(group) > longest:
+        raise Refusal(f"A group's name has at most {longest} characters, got {len(group)}; choose a shorter one.")
+    locked = lock(enrolment.rater, enrolment.study)
+    if locked.group != group:
+        locked.group = group
+        locked.save(update_fields=["group"])
+        LogEntry.write(study=locked.study, actor=actor, verb="grouped rater", subject=locked.rater, group=group)
     return locked
 
 

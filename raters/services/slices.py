@@ -17,7 +17,7 @@ _WORDS = {
     "weighting": ("trust", "propensity"),
     "model": ("bradley-terry",),
 }
-_USUAL = {("model", "davidson")}
+_USUAL = [("model", "davidson")]
 KEYS = ("tag", "raters", "group", "since", "until", "excluded", "weighting", "model", "covariates")
 
 

@@ -44,6 +44,8 @@ class Desk:
     study: Study
     prompts: list[Prompt]
     checkpoints: list[Checkpoint] = field(default_factory=list)
+    samples: dict[tuple[Any, int], Sample] = field(default_factory=dict)
+    copies: dict[int, Any] = field(default_factory=dict)
 
     def contestant(self, name: str, draw: Picture | None = None, **save: Any) -> Checkpoint:
         """A complete submission: `draw(prompt number, contestant number)` for each prompt, saved by Pillow as told."""
@@ -149,6 +151,8 @@ def rung(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     monkeypatch.setattr("raters.services.fitting.enqueue", note)
     monkeypatch.setattr("raters.services.enrolling.enqueue", note)
+    monkeypatch.setattr("raters.services.margins.enqueue", note)
+    monkeypatch.setattr("raters.services.on_demand.enqueue", note)
     monkeypatch.setattr("raters.tasks.enqueue", note)
     cache.clear()
     return asked
