@@ -31,10 +31,15 @@ class Efficiency:
     """What a pass took.
 
     Attributes:
-        seconds: by stage: `decode` (summed over its threads), `wait` (the device waiting for decoding), `prepare`,
-            `forward`, and `wall`, the pass from first to last.
+        seconds: by stage, `decode`, `transfer` (to a GPU), `resize` (to the networks' inputs) and `forward`, each
+            summed over the threads (on a GPU: what the device itself took, decoding aside); and `wall`, from first to
+            last.
         images: samples in the block; decoded: files that had to be decoded, references included.
         peak_memory: bytes; of the device on a GPU, of the process on a CPU.
+        batch_size: by column, inputs in one forward pass: the smallest where pictures of other shapes had another one,
+            0 where every row was known.
+        threads: batches that were computed side by side.
+        notes: what did not go as it was set out to, in sentences; a batch that had to be halved above all.
     """
 
     seconds: Mapping[str, float]
@@ -42,13 +47,35 @@ class Efficiency:
     decoded: int
     peak_memory: int
     device: str
-    batch_size: int
+    batch_size: Mapping[str, int]
     threads: int
     versions: Mapping[str, str]
+    dtype: str = "float32"
+    notes: tuple[str, ...] = ()
 
     @property
     def images_per_second(self) -> float:
         return self.images / self.seconds["wall"] if self.seconds["wall"] else 0.0
+
+    @property
+    def busy_share(self) -> float:
+        """How much of the time the device spent in networks: 1 is the limit."""
+        whole = self.seconds["wall"] * self.threads
+        return self.seconds["forward"] / whole if whole else 0.0
+
+    @property
+    def speeds(self) -> dict[str, float]:
+        """Images per second that one thread (a GPU: the device) does of each stage, those aside that took no time.
+        Files for `decode`, samples for the others."""
+        counts = {"decode": self.decoded, "transfer": self.decoded, "resize": self.images, "forward": self.images}
+        return {stage: count / self.seconds[stage] for stage, count in counts.items() if self.seconds.get(stage)}
+
+    def cost_per_million(self, price_per_hour: float) -> float | None:
+        """What a million images cost at a price per device-hour, in its currency; None where nothing was computed,
+        since rows found in a cache say nothing about it."""
+        if not self.decoded or not self.images:
+            return None
+        return price_per_hour * self.seconds["wall"] / 3600 / self.images * 1e6
 
 
 @dataclass(frozen=True)
@@ -95,7 +122,7 @@ class Block:
                 columns=arrays,
                 row_keys={column: tuple(keys) for column, keys in facts["row_keys"].items()},
                 fingerprints=facts["fingerprints"],
-                efficiency=Efficiency(**facts["efficiency"]),
+                efficiency=Efficiency(**{**facts["efficiency"], "notes": tuple(facts["efficiency"].get("notes", ()))}),
                 problems=facts.get("problems", {}),
             )
         except (KeyError, TypeError) as fault:

@@ -65,20 +65,20 @@ _PAIR = (Role.SAMPLE, Role.REFERENCE)
 _EDIT = (Role.SAMPLE, Role.SOURCE, Role.MASK)
 
 _COLUMNS = (
-    Column("inception", "inception", 1, (Role.SAMPLE,), ("inception-2015-12-05",)),
-    Column("lpips_alex", "lpips_alex", 1, _PAIR, ("lpips-alexnet",), LPIPS_SIDE),
-    Column("lpips_vgg", "lpips_vgg", 1, _PAIR, ("lpips-vgg16",), LPIPS_SIDE),
-    Column("lpips_outside", "lpips_outside", 1, _EDIT, ("lpips-alexnet",), LPIPS_SIDE),
+    Column("inception", "inception", 2, (Role.SAMPLE,), ("inception-2015-12-05",)),
+    Column("lpips_alex", "lpips_alex", 2, _PAIR, ("lpips-alexnet",), LPIPS_SIDE),
+    Column("lpips_vgg", "lpips_vgg", 2, _PAIR, ("lpips-vgg16",), LPIPS_SIDE),
+    Column("lpips_outside", "lpips_outside", 2, _EDIT, ("lpips-alexnet",), LPIPS_SIDE),
     Column("dists", "dists", 1, _PAIR, ("lpips-vgg16", "dists-vgg16"), DISTS_SIDE),
     Column("squared_error", "squared_error", 1, _PAIR),
     Column("squared_error_outside", "squared_error_outside", 1, _EDIT),
     Column("ssim", "ssim", 1, _PAIR, (), SSIM_SIDE),
     Column("ms_ssim", "ms_ssim", 1, _PAIR, (), MS_SSIM_SIDE),
-    Column("clip_image", "clip_image", 1, (Role.SAMPLE,), _CLIP),
-    Column("clip_reference", "clip_image", 1, (Role.REFERENCE,), _CLIP),
-    Column("clip_source", "clip_image", 1, (Role.SOURCE,), _CLIP),
-    Column("clip_text", "clip_text", 1, (Role.CAPTION,), _CLIP),
-    Column("clip_source_text", "clip_text", 1, (Role.SOURCE_CAPTION,), _CLIP),
+    Column("clip_image", "clip_image", 2, (Role.SAMPLE,), _CLIP),
+    Column("clip_reference", "clip_image", 2, (Role.REFERENCE,), _CLIP),
+    Column("clip_source", "clip_image", 2, (Role.SOURCE,), _CLIP),
+    Column("clip_text", "clip_text", 2, (Role.CAPTION,), _CLIP),
+    Column("clip_source_text", "clip_text", 2, (Role.SOURCE_CAPTION,), _CLIP),
 )
 
 COLUMNS: Mapping[str, Column] = MappingProxyType({column.name: column for column in _COLUMNS})

@@ -103,14 +103,24 @@ class Attention(nn.Module):
 
 def settled(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """`network` on `device`, ready to run: its linear layers and attentions replaced by these, and the layers here in
-    `dtype`. Everything else keeps its dtype."""
+    `dtype`. Everything else keeps its dtype. On a GPU what has one input size is compiled, into CUDA graphs."""
     network = _replaced(network).to(device).eval().requires_grad_(False)
     for layer in network.modules():
         if isinstance(layer, Convolution | Linear):
             layer.to(dtype)
         if isinstance(layer, Linear):
             layer.lay_out()
+    if device.type == "cuda":
+        for part in _of_one_input_size(network):
+            part.compile(mode="reduce-overhead", dynamic=False)
     return network
+
+
+def _of_one_input_size(network: nn.Module) -> list[nn.Module]:
+    """What always runs on inputs of one size, so that it may become CUDA graphs: a network that says so, or the image
+    tower of open_clip's."""
+    parts = network if getattr(network, "one_input_size", False) else getattr(network, "visual", None)
+    return [parts] if isinstance(parts, nn.Module) else []
 
 
 def _replaced(module: nn.Module) -> nn.Module:

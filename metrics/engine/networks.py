@@ -21,6 +21,8 @@ class Inception(nn.Module):
     Source: Szegedy et al. 2015; TensorFlow's classify_image graph of 2015-12-05.
     """
 
+    one_input_size = True
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.convolutions = nn.ModuleDict()
@@ -97,7 +99,7 @@ def _module(conv: str) -> str:
 
 
 class Trunk(nn.Module):
-    """A plain stack of convolutions that hands back chosen activations, in float32: AlexNet's or VGG16's feature layers.
+    """A plain stack of convolutions, of AlexNet or VGG16, that hands back chosen activations in float32.
 
     Args:
         tensors: `conv_<i>.weight|bias`.

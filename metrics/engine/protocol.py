@@ -22,6 +22,9 @@ from metrics.engine.videos import FRAMES, RULE, video_policy
 FID_RESIZES: Mapping[str, str] = MappingProxyType({"clean": "bicubic-antialias-clamp", "tf1": "tf1-bilinear"})
 """The named protocols and how each brings an image to Inception's 299 × 299; all else is the same in both."""
 
+DTYPES = ("float32", "bfloat16", "float16")
+"""What networks may compute in. Sums, normalisations and all that follows a network are in float32 or float64."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -66,6 +69,15 @@ class Protocol:
             return cls(**{**data, "weights": MappingProxyType(dict(data["weights"]))})
         except (TypeError, KeyError, ValueError) as fault:
             raise BadInput(f"This is not a stored protocol ({fault}); make one with protocol.named().") from None
+
+    def with_dtype(self, dtype: str) -> "Protocol":
+        """This protocol with the networks computing in another precision: other numbers, so other fingerprints.
+
+        Raises: BadInput for another name than `DTYPES` has.
+        """
+        if dtype not in DTYPES:
+            raise BadInput(f"There is no arithmetic called “{dtype}”; choose from {', '.join(DTYPES)}.")
+        return replace(self, dtype=dtype)
 
     def with_clip(self, *, tensors_sha256: str, clip_model: str) -> "Protocol":
         """The same protocol with a CLIP checkpoint chosen."""

@@ -94,7 +94,7 @@ def test_a_batch_size_moves_a_feature_by_no_more_than_its_tolerance(
     subjects: Sequence[Subject], whole: Block, weights: Weights
 ) -> None:
     other = compute_block(subjects[:6], metrics=METRICS, protocol=named(), weights=weights, batch_size=3)
-    assert other.efficiency.batch_size == 3
+    assert other.efficiency.batch_size == {"inception": 3, "lpips_alex": 1}
     for column, rows in other.columns.items():
         np.testing.assert_allclose(rows, whole.columns[column][:6], rtol=1e-4, atol=1e-5)
 
@@ -203,7 +203,7 @@ def test_progress_counts_to_the_end_and_a_stop_is_heeded(subjects: Sequence[Subj
             should_stop=lambda: len(heard) >= 2,
         )
     assert len(heard) == 2
-    assert not [each for each in threading.enumerate() if each.name.startswith("decode")]
+    assert not [each for each in threading.enumerate() if each.name.startswith("pass")]
 
 
 def test_an_unreadable_file_ends_the_pass_with_its_name(subjects: Sequence[Subject], weights: Weights) -> None:
@@ -236,9 +236,15 @@ def test_a_block_says_what_it_took(whole: Block) -> None:
     assert took.images_per_second == pytest.approx(64 / took.seconds["wall"])
     assert took.device == "cpu"
     assert took.threads == torch.get_num_threads()
+    assert took.dtype == "float32"
+    assert took.notes == ()
     assert 100e6 < took.peak_memory < 20e9
-    assert set(took.seconds) == {"decode", "wait", "prepare", "forward", "wall"}
-    assert took.seconds["forward"] > 0
+    assert set(took.seconds) == {"decode", "transfer", "resize", "forward", "wall"}
+    assert 0.5 < took.busy_share < 1
+    assert took.speeds["forward"] == pytest.approx(64 / took.seconds["forward"])
+    assert took.speeds["decode"] == pytest.approx(128 / took.seconds["decode"])
+    assert took.cost_per_million(2.0) == pytest.approx(2.0 / 3600 * 1e6 / took.images_per_second)
+    assert replace(took, decoded=0).cost_per_million(2.0) is None
     assert Block.load(whole.to_bytes()).efficiency == took
 
 

@@ -25,6 +25,7 @@ from metrics.engine.extractors.pairs import (
     SquaredErrorOutside,
     Ssim,
 )
+from metrics.engine.layers import settled
 from metrics.engine.lpips import Lpips
 from metrics.engine.networks import ALEXNET, VGG16, Inception
 from metrics.engine.protocol import Protocol
@@ -95,13 +96,23 @@ def checked_device(name: str) -> torch.device:
     return device
 
 
+def checked_dtype(name: str, device: torch.device) -> torch.dtype:
+    """torch's dtype for a protocol's `dtype`.
+
+    Raises: BadInput if this device does not have it.
+    """
+    if name == "float16" and device.type == "cpu":
+        raise BadInput("A CPU has no float16 arithmetic of its own; choose bfloat16 or float32, or a GPU.")
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
 def load_extractor(column: str, protocol: Protocol, weights: Weights, device: torch.device, batch: int) -> Extractor:
     """The maker of `column` under `protocol`.
 
     Raises: MissingWeights, WrongWeights; BadInput if the protocol asks for arithmetic this engine does not have.
     """
-    if protocol.dtype != "float32":
-        raise BadInput(f"The protocol asks for {protocol.dtype} arithmetic and this engine has float32; choose that.")
+    dtype = checked_dtype(protocol.dtype, device)
     facts = COLUMNS[column]
     for name in facts.weights:
         weights.require(name)
@@ -111,7 +122,7 @@ def load_extractor(column: str, protocol: Protocol, weights: Weights, device: to
             )
     maker = MAKERS[facts.maker]
     hashes = tuple((name, protocol.weights[name]) for name in facts.weights)
-    network = _network(maker.network, hashes, str(weights.folder.resolve()), protocol.clip_model, device)
+    network = _network(maker.network, hashes, str(weights.folder.resolve()), protocol.clip_model, device, dtype)
     return maker.extractor(network, device, batch, protocol)
 
 
@@ -125,7 +136,12 @@ def pinned(protocol: Protocol, weights: Weights) -> Protocol:
 
 @lru_cache(maxsize=8)
 def _network(
-    build: NetworkBuilder, hashes: tuple[tuple[str, str], ...], folder: str, clip_model: str, device: torch.device
+    build: NetworkBuilder,
+    hashes: tuple[tuple[str, str], ...],
+    folder: str,
+    clip_model: str,
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> nn.Module:
     arrays = {
         key: array
@@ -133,4 +149,4 @@ def _network(
         for key, array in Weights(Path(folder)).load(name, expected_sha256=tensors_sha256).items()
     }
     tensors = {key: torch.from_numpy(np.array(array)) for key, array in arrays.items()}
-    return build(tensors, clip_model).to(device).eval().requires_grad_(False)
+    return settled(build(tensors, clip_model), device, dtype)
