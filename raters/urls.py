@@ -11,5 +11,6 @@ urlpatterns = [
     path("rate/<slug:slug>/vote/", views.vote, name="vote"),
     path("rate/<slug:slug>/undo/", views.undo, name="undo"),
     path("rate/<slug:slug>/ahead/", views.ahead, name="ahead"),
+    path("studies/<slug:slug>/progress/", views.progress, name="study_progress"),
     path("shown/<str:token>", views.shown, name="shown"),
 ]

@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.files.storage import default_storage
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
@@ -20,7 +21,9 @@ from evalhub.studies.access import Actor, get_study
 from evalhub.studies.models import User
 from raters import access, services
 from raters.models import Comparison, Enrolment, EnrolmentState, PresentationCopy
+from raters.services.closing import answers_counted, orders
 from raters.services.enrolling import COMPARING
+from raters.services.limits import allowance
 from raters.words import as_html
 
 View = Callable[[HttpRequest, Enrolment], HttpResponse]
@@ -131,6 +134,18 @@ def shown(request: HttpRequest, token: str) -> HttpResponse:
     return _picture(copy)
 
 
+@login_required
+@require_GET
+def progress(request: HttpRequest, slug: str) -> HttpResponse:
+    """How many answers a study has, of how many it asks for, and how far its order is settled; owners only.
+
+    htmx puts it into the settings page; a browser without scripts gets it as a page.
+    """
+    study = get_study(Actor.of(request), slug, "manage")
+    context = {"study": study, "answers": answers_counted(study), "orders": orders(study)}
+    return render(request, "raters/progress.html" if _by_script(request) else "raters/progress_page.html", context)
+
+
 def _picture(copy: PresentationCopy) -> HttpResponse:
     """The copy's bytes under headers that are the same for every picture; a file response would add name and time."""
     with default_storage.open(copy.path) as file:
@@ -186,6 +201,7 @@ def _page(enrolment: Enrolment, context: dict[str, Any]) -> str:
     last = services.last_answered(enrolment.rater, study)
     context |= {"done": services.answered_by(enrolment.rater, study), "last": last.token if last else ""}
     if comparison is None:
+        context["left"] = allowance(enrolment)
         return "raters/done.html"
     left, right = _addresses(comparison)
     context |= {

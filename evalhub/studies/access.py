@@ -98,6 +98,20 @@ def ratings_visible(actor: Actor, study: Study) -> bool:
     return not study.hides_ratings or role_in(actor, study) == Role.OWNER
 
 
+def may_withdraw(actor: Actor, submission: Submission) -> bool:
+    """Owners may withdraw any checkpoint, and restore it; researchers those that they have submitted themselves."""
+    role = role_in(actor, submission.checkpoint.study)
+    return role == Role.OWNER or (role == Role.RESEARCHER and submission.created_by_id == actor.user.pk)
+
+
+def get_submission_to_withdraw(actor: Actor, submission_id: UUID | str) -> Submission:
+    """The submission with that id, if the actor may withdraw its checkpoint; errors as of `get_submission`."""
+    submission = get_submission(actor, submission_id, "submit")
+    if not may_withdraw(actor, submission):
+        raise PermissionDenied("A checkpoint is withdrawn by whoever submitted it, or by an owner of the study.")
+    return submission
+
+
 def require(actor: Actor, study: Study, right: str) -> None:
     role = role_in(actor, study)
     if right not in RIGHTS.get(role, frozenset()):

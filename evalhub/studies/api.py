@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 
 from evalhub.problems import Refusal, TooLarge
 from evalhub.studies import services
-from evalhub.studies.access import Actor, get_study, get_submission, visible_studies
+from evalhub.studies.access import Actor, get_study, get_submission, get_submission_to_withdraw, visible_studies
 from evalhub.studies.models import ApiToken, EntryState, Prompt, Study, Submission, User
 from evalhub.studies.serializers import (
     LoginSerializer,
@@ -30,6 +30,7 @@ from evalhub.studies.serializers import (
     SubmissionSerializer,
     SubmissionSummarySerializer,
     TokenSerializer,
+    WithdrawalSerializer,
 )
 
 
@@ -173,6 +174,30 @@ class CompleteView(APIView):
         """Ask that a submission be complete: the same answer when it is, 409 with what is missing when not."""
         submission = get_submission(Actor.of(request), submission_id, "submit")
         return Response(SubmissionSerializer(services.complete_submission(submission=submission)).data)
+
+
+class WithdrawView(APIView):
+    @extend_schema(operation_id="withdraw", request=WithdrawalSerializer, responses=SubmissionSummarySerializer)
+    def post(self, request: Request, submission_id: uuid.UUID) -> Response:
+        """Withdraw the submission's checkpoint: it stays listed, with its votes, and raters are not shown it again."""
+        actor = Actor.of(request)
+        submission = get_submission_to_withdraw(actor, submission_id)
+        asked = WithdrawalSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        submission.checkpoint = services.withdraw_checkpoint(
+            checkpoint=submission.checkpoint, actor=actor.user, reason=asked.validated_data["reason"]
+        )
+        return Response(SubmissionSummarySerializer(submission).data)
+
+
+class RestoreView(APIView):
+    @extend_schema(operation_id="restore", request=None, responses=SubmissionSummarySerializer)
+    def post(self, request: Request, submission_id: uuid.UUID) -> Response:
+        """Take the withdrawal of the submission's checkpoint back."""
+        actor = Actor.of(request)
+        submission = get_submission_to_withdraw(actor, submission_id)
+        submission.checkpoint = services.restore_checkpoint(checkpoint=submission.checkpoint, actor=actor.user)
+        return Response(SubmissionSummarySerializer(submission).data)
 
 
 class NothingView(APIView):

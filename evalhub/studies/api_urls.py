@@ -21,5 +21,7 @@ urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/submissions/", api.SubmissionListView.as_view(), name="submissions"),
     path("submissions/<uuid:submission_id>/", api.SubmissionView.as_view(), name="submission"),
     path("submissions/<uuid:submission_id>/complete/", api.CompleteView.as_view(), name="complete"),
+    path("submissions/<uuid:submission_id>/withdraw/", api.WithdrawView.as_view(), name="withdraw"),
+    path("submissions/<uuid:submission_id>/restore/", api.RestoreView.as_view(), name="restore"),
     path("submissions/<uuid:submission_id>/files/<sha256:sha256>/", api.FileView.as_view(), name="file"),
 ]

@@ -8,6 +8,7 @@ from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 from django.utils.text import slugify
 
 from evalhub.studies.models import Membership, Role, Study, TokenScope, User
+from evalhub.studies.services import MOST_QUESTIONS, Question
 
 
 class SignInForm(AuthenticationForm):
@@ -59,8 +60,32 @@ class StudyForm(forms.Form):
         return cleaned
 
 
+def _limit(label: str, help_text: str) -> forms.IntegerField:
+    """A number of votes; empty for as many as there are."""
+    return forms.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, label=label, help_text=f"{help_text} Empty: no limit."
+    )
+
+
 class StudySettingsForm(forms.ModelForm):
-    """What an owner may change. Publishing freezes how pictures are shown."""
+    """What an owner may change. Publishing freezes how pictures are shown and when ratings are."""
+
+    votes_per_rater = _limit("Comparisons per rater", "A rater is done after so many.")
+    votes_per_rater_per_day = _limit(
+        "Comparisons per rater and day",
+        "So that nobody can flood the study with votes in one night. Days are those of UTC.",
+    )
+    vote_budget = _limit(
+        "Budget of answers",
+        "The study closes itself when so many pairs are answered, at once if they are already. Answers of excluded "
+        "raters and controls do not count; several at the same moment may exceed it by a few.",
+    )
+
+    GROUPS = (
+        ("Texts", ("name", "description", "consent", "instructions")),
+        ("Limits", ("votes_per_rater", "votes_per_rater_per_day", "vote_budget", "closes_when_separated")),
+        ("Showing", ("publishes_late", "works_without_javascript", "presentation_edge")),
+    )
 
     class Meta:
         model = Study
@@ -70,17 +95,29 @@ class StudySettingsForm(forms.ModelForm):
             "consent",
             "instructions",
             "votes_per_rater",
+            "votes_per_rater_per_day",
+            "vote_budget",
+            "closes_when_separated",
+            "publishes_late",
             "works_without_javascript",
             "presentation_edge",
         )
         labels = {
-            "votes_per_rater": "Comparisons per rater",
+            "closes_when_separated": "Close when the order is settled",
+            "publishes_late": "Publish ratings only when the study is closed",
             "works_without_javascript": "Raters may vote without JavaScript",
             "presentation_edge": "Longest side shown, in pixels",
         }
         help_texts = {
             "consent": "Markdown. A rater agrees to this before she compares; changing it asks everybody again.",
-            "votes_per_rater": "A rater is done after so many. Empty: no limit.",
+            "closes_when_separated": (
+                "The study closes itself when the votes tell every contestant from the next one in the ranking of each "
+                "question. The rule allows for looking after every vote: at most 5 % of such verdicts are false."
+            ),
+            "publishes_late": (
+                "Until then ratings, ranks and what people answered are shown to owners only, so that nobody can vote "
+                "or submit by the standings."
+            ),
             "works_without_javascript": (
                 "Such votes are marked, since both pictures cannot be revealed at the same moment."
             ),
@@ -94,11 +131,63 @@ class StudySettingsForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        edge = self.fields["presentation_edge"]
-        edge.widget.attrs.update(min=64, max=16_384)
+        self.fields["presentation_edge"].widget.attrs.update(min=64, max=16_384)
         if self.instance.published_at:
-            edge.disabled = True
-            edge.help_text = "Frozen when the study was published."
+            for name in ("presentation_edge", "publishes_late"):
+                self.fields[name].disabled = True
+                self.fields[name].help_text = "Frozen when the study was published."
+
+    @property
+    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields under their headings."""
+        return [(heading, [self[name] for name in names]) for heading, names in self.GROUPS]
+
+
+class QuestionForm(forms.Form):
+    """One question of a draft."""
+
+    key = forms.SlugField(max_length=32, required=False, widget=forms.HiddenInput)
+    name = forms.CharField(max_length=80, help_text="In a word or two; columns are headed by it.")
+    question = forms.CharField(max_length=200, help_text="What raters read beside every pair of pictures.")
+    allows_tie = forms.BooleanField(required=False, initial=True, label="“Equally good” is an answer")
+    allows_both_bad = forms.BooleanField(required=False, initial=True, label="“Both bad” is an answer")
+
+
+class BaseQuestions(forms.BaseFormSet):
+    """The questions of a draft, and room for one more."""
+
+    def add_fields(self, form: forms.Form, index: int | None) -> None:
+        super().add_fields(form, index)
+        place = form.fields["ORDER"]
+        place.label, place.help_text = "Place", "Questions are asked in this order."
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].label = "Remove this question"
+
+    @property
+    def questions(self) -> list[Question]:
+        """As they were typed, in their order; of a valid formset."""
+        names = ("key", "name", "question", "allows_tie", "allows_both_bad")
+        return [Question(**{name: form.cleaned_data[name] for name in names}) for form in self.ordered_forms]
+
+
+QuestionsFormSet = forms.formset_factory(
+    QuestionForm,
+    formset=BaseQuestions,
+    extra=1,
+    max_num=MOST_QUESTIONS,
+    can_order=True,
+    can_delete=True,
+    can_delete_extra=False,
+)
+
+
+class WithdrawalForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        label="Why",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Everybody who sees the study can read it.",
+    )
 
 
 class ManyFiles(forms.ClearableFileInput):

@@ -29,7 +29,17 @@ class StudySerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Study
-        fields: ClassVar = ["slug", "name", "description", "modality", "state", "prompts", "url"]
+        fields: ClassVar = [
+            "slug",
+            "name",
+            "description",
+            "modality",
+            "state",
+            "publishes_late",
+            "contestants_registered_at",
+            "prompts",
+            "url",
+        ]
 
     def get_prompts(self, study: Study) -> int:
         return study.prompts.count()
@@ -57,6 +67,8 @@ class PromptSerializer(serializers.ModelSerializer):
 
 
 class CheckpointSerializer(serializers.ModelSerializer):
+    registered = serializers.BooleanField(source="is_registered", help_text="False: begun after the registration.")
+
     class Meta:
         model = Checkpoint
         fields: ClassVar = [
@@ -69,6 +81,9 @@ class CheckpointSerializer(serializers.ModelSerializer):
             "gpu",
             "dtype",
             "notes",
+            "registered",
+            "withdrawn_at",
+            "withdrawal_reason",
         ]
 
 
@@ -155,6 +170,10 @@ class ManifestSerializer(serializers.Serializer):
 
     def manifest(self) -> list[ManifestFile]:
         return [ManifestFile(**file) for file in self.validated_data["files"]]
+
+
+class WithdrawalSerializer(serializers.Serializer):
+    reason = serializers.CharField(max_length=500, help_text="Everybody who sees the study can read it.")
 
 
 class EntrySerializer(serializers.Serializer):

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path, reverse_lazy
 from django.views.generic import RedirectView
 
-from evalhub.studies.views import accounts, media, members, studies, submissions, submit, tokens
+from evalhub.studies.views import accounts, media, members, settings, studies, submissions, submit, tokens
 
 _accounts = [
     path("setup/", accounts.setup, name="setup"),
@@ -29,8 +29,10 @@ _studies = [
     # Not below /studies/: a study may be called “new”.
     path("new-study/", studies.study_create, name="study_create"),
     path("studies/<slug:slug>/prompts/", studies.prompts, name="prompts"),
-    path("studies/<slug:slug>/settings/", studies.study_settings, name="study_settings"),
-    path("studies/<slug:slug>/state/", studies.study_state, name="study_state"),
+    path("studies/<slug:slug>/settings/", settings.study_settings, name="study_settings"),
+    path("studies/<slug:slug>/questions/", settings.study_questions, name="study_questions"),
+    path("studies/<slug:slug>/state/", settings.study_state, name="study_state"),
+    path("studies/<slug:slug>/contestants/", settings.study_contestants, name="study_contestants"),
     path("studies/<slug:slug>/log/", studies.log, name="study_log"),
     path("studies/<slug:slug>/media/<int:media_id>/", media.media, name="media"),
 ]
@@ -49,6 +51,8 @@ _submissions = [
     path("studies/<slug:slug>/submit/", submit.submit, name="submit"),
     path("studies/<slug:slug>/submit/layout/", submit.submit_layout, name="submit_layout"),
     path("submissions/<uuid:submission_id>/", submissions.submission, name="submission"),
+    path("submissions/<uuid:submission_id>/withdraw/", submissions.withdraw, name="withdraw"),
+    path("submissions/<uuid:submission_id>/restore/", submissions.restore, name="restore"),
 ]
 
 urlpatterns: list[URLPattern] = [

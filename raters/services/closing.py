@@ -1,11 +1,32 @@
 """Studies that close themselves: on their budget of answers, or when the order of their contestants is settled."""
 
+from dataclasses import dataclass
+
 from django.db import transaction
 from django.db.models import Sum
 
-from evalhub.studies.models import ClosedBecause, Study, StudyState
+from evalhub.studies.models import ClosedBecause, Criterion, Study, StudyState
 from evalhub.studies.services import close_study
 from raters.models import Enrolment, Fit
+
+
+@dataclass(frozen=True)
+class Order:
+    """How far the votes have settled one question's order, as of its newest fit.
+
+    Attributes:
+        pairs, separated: neighbours in the ranking, and how many of them the votes tell apart.
+        unplaced: contestants that raters are offered and the ranking cannot place yet.
+    """
+
+    criterion: Criterion
+    pairs: int
+    separated: int
+    unplaced: int
+
+    @property
+    def is_settled(self) -> bool:
+        return self.pairs > 0 and self.separated == self.pairs and not self.unplaced
 
 
 def close_if_done(*, study: Study) -> bool:
@@ -41,17 +62,17 @@ def is_spent(study: Study) -> bool:
 
 def is_separated(study: Study) -> bool:
     """Whether the newest fit of every question tells each contestant from the next, and leaves no contestant out."""
+    return all(order.is_settled for order in orders(study))
+
+
+def orders(study: Study) -> list[Order]:
+    """How far each question's order is settled."""
     contestants = {str(pk) for pk in study.checkpoints.competing().values_list("pk", flat=True)}
-    return all(
-        _separates(
-            study.fits.official().done().filter(criterion=criterion).order_by("-created_at").first(), contestants
-        )
-        for criterion in study.criteria.all()
-    )
-
-
-def _separates(fit: Fit | None, contestants: set[str]) -> bool:
-    if fit is None or not fit.separations:
-        return False
-    placed = {neighbours[side] for neighbours in fit.separations for side in ("upper", "lower")}
-    return placed >= contestants and all(neighbours["separated"] for neighbours in fit.separations)
+    fits = Fit.objects.official().done().filter(study=study).order_by("-created_at")
+    found = []
+    for criterion in study.criteria.all():
+        neighbours = fits.filter(criterion=criterion).values_list("separations", flat=True).first() or []
+        placed = {pair[side] for pair in neighbours for side in ("upper", "lower")}
+        separated = sum(pair["separated"] for pair in neighbours)
+        found.append(Order(criterion, len(neighbours), separated, len(contestants - placed)))
+    return found

@@ -1,5 +1,12 @@
 """Everything that changes a study, its members or its submissions: one keyword-only verb each."""
 
+from evalhub.studies.services.contestants import (
+    lift_registration,
+    register_contestants,
+    restore_checkpoint,
+    withdraw_checkpoint,
+)
+from evalhub.studies.services.criteria import MOST_QUESTIONS, Question, set_criteria
 from evalhub.studies.services.delivery import chosen, deliver, lay_out, unpacked, wrapping
 from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile
 from evalhub.studies.services.media import NoRoom, store_media
@@ -35,10 +42,12 @@ from evalhub.studies.services.submissions import (
 )
 
 __all__ = [
+    "MOST_QUESTIONS",
     "BadFile",
     "CheckpointFacts",
     "ManifestFile",
     "NoRoom",
+    "Question",
     "Report",
     "accept_invite",
     "add_member",
@@ -57,15 +66,20 @@ __all__ = [
     "deliver",
     "find_invite",
     "lay_out",
+    "lift_registration",
     "pause_study",
     "publish_study",
     "receive_file",
     "receive_manifest",
+    "register_contestants",
     "remove_member",
     "report",
+    "restore_checkpoint",
     "revoke_invite",
     "revoke_token",
+    "set_criteria",
     "store_media",
     "unpacked",
+    "withdraw_checkpoint",
     "wrapping",
 ]

@@ -1,4 +1,4 @@
-"""The list of studies, and one study's prompts, settings, state and log."""
+"""The list of studies, and one study's prompts and log."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from django.core.paginator import Paginator
 from django.db.models import Func
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from evalhub.problems import Refusal
 from evalhub.studies import services
 from evalhub.studies.access import Actor, get_study, may_create_studies, role_in, visible_studies
-from evalhub.studies.forms import PromptsForm, StudyForm, StudySettingsForm
-from evalhub.studies.models import Membership, Study, StudyState, SubmissionState
+from evalhub.studies.forms import PromptsForm, StudyForm
+from evalhub.studies.models import Membership, Study
 
 PROMPTS_ON_A_PAGE = 60
 LOG_LINES_ON_A_PAGE = 100
@@ -106,70 +106,6 @@ def _add_prompts(form: PromptsForm, study: Study, actor: Actor) -> int:
     if not form.is_valid():
         raise Refusal("Nothing was added; see what is said beside the fields.")
     return services.add_prompts(study=study, actor=actor.user, **form.cleaned_data)
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-def study_settings(request: HttpRequest, slug: str) -> HttpResponse:
-    actor = Actor.of(request)
-    study = get_study(actor, slug, "manage")
-    # The form writes into the instance it is given, and the page's head shows the study as it is.
-    given = request.POST if request.method == "POST" else None
-    form = StudySettingsForm(given, instance=get_study(actor, slug, "manage"))
-    if request.method == "GET":
-        return _settings_page(request, actor, study, form)
-    try:
-        if not form.is_valid():
-            raise Refusal("Nothing was changed; see what is said beside the fields.")
-        services.change_study(
-            study=study, actor=actor.user, **{name: form.cleaned_data[name] for name in form.changed_data}
-        )
-    except Refusal as refusal:
-        return _settings_page(request, actor, study, form, refusal)
-    messages.success(request, "Saved.")
-    return redirect("study_settings", study.slug)
-
-
-@login_required
-@require_POST
-def study_state(request: HttpRequest, slug: str) -> HttpResponse:
-    """Open (publish), pause or close a study."""
-    actor = Actor.of(request)
-    study = get_study(actor, slug, "manage")
-    verbs = {
-        StudyState.OPEN: (services.publish_study, "The study is open: raters can compare."),
-        StudyState.PAUSED: (
-            services.pause_study,
-            "The study is paused: nobody is shown a comparison until you open it.",
-        ),
-        StudyState.CLOSED: (services.close_study, "The study is closed. Its results stay."),
-    }
-    wanted = request.POST.get("to", "")
-    try:
-        if wanted not in verbs:
-            raise Refusal(f"A study can be opened, paused or closed; it cannot become “{wanted}”.")
-        verb, sentence = verbs[StudyState(wanted)]
-        verb(study=study, actor=actor.user)
-    except Refusal as refusal:
-        return _settings_page(request, actor, study, StudySettingsForm(instance=study), refusal)
-    messages.success(request, sentence)
-    return redirect("study_settings", study.slug)
-
-
-def _settings_page(
-    request: HttpRequest, actor: Actor, study: Study, form: StudySettingsForm, refusal: Refusal | None = None
-) -> HttpResponse:
-    context = {
-        "study": study,
-        "role": role_in(actor, study),
-        "active": "settings",
-        "form": form,
-        "prompt_count": study.prompts.count(),
-        "contestant_count": study.checkpoints.filter(submission__state=SubmissionState.COMPLETE).count(),
-        "criteria": study.criteria.all(),
-        "refusal": refusal.sentence if refusal else "",
-    }
-    return render(request, "studies/study_settings.html", context, status=refusal.status if refusal else 200)
 
 
 @login_required

@@ -2,14 +2,25 @@
 
 from uuid import UUID
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
-from evalhub.studies.access import Actor, get_study, get_submission, role_in
+from evalhub.problems import Refusal
+from evalhub.studies import services
+from evalhub.studies.access import (
+    Actor,
+    get_study,
+    get_submission,
+    get_submission_to_withdraw,
+    may_withdraw,
+    role_in,
+)
+from evalhub.studies.forms import WithdrawalForm
 from evalhub.studies.models import EntryState, Submission
 from evalhub.studies.services import report
 
@@ -40,7 +51,43 @@ def submissions(request: HttpRequest, slug: str) -> HttpResponse:
 def submission(request: HttpRequest, submission_id: UUID) -> HttpResponse:
     """One delivery: what its team says of it, what is wrong with it, and every output beside its prompt."""
     actor = Actor.of(request)
-    found = get_submission(actor, submission_id, "see")
+    return _page(request, actor, get_submission(actor, submission_id, "see"), WithdrawalForm())
+
+
+@login_required
+@require_POST
+def withdraw(request: HttpRequest, submission_id: UUID) -> HttpResponse:
+    """Take the submission's checkpoint out of the running, for a reason that everybody can read."""
+    actor = Actor.of(request)
+    found = get_submission_to_withdraw(actor, submission_id)
+    form = WithdrawalForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise Refusal("Nothing was withdrawn; see what is said beside the field.")
+        services.withdraw_checkpoint(checkpoint=found.checkpoint, actor=actor.user, reason=form.cleaned_data["reason"])
+    except Refusal as refusal:
+        return _page(request, actor, found, form, refusal)
+    messages.success(request, "The checkpoint is withdrawn: it stays listed, and raters are not shown it any more.")
+    return redirect("submission", found.pk)
+
+
+@login_required
+@require_POST
+def restore(request: HttpRequest, submission_id: UUID) -> HttpResponse:
+    """Take a withdrawal back."""
+    actor = Actor.of(request)
+    found = get_submission_to_withdraw(actor, submission_id)
+    try:
+        services.restore_checkpoint(checkpoint=found.checkpoint, actor=actor.user)
+    except Refusal as refusal:
+        return _page(request, actor, found, WithdrawalForm(), refusal)
+    messages.success(request, "The withdrawal is taken back: raters are shown the checkpoint again.")
+    return redirect("submission", found.pk)
+
+
+def _page(
+    request: HttpRequest, actor: Actor, found: Submission, form: WithdrawalForm, refusal: Refusal | None = None
+) -> HttpResponse:
     study = found.checkpoint.study
     entries = found.entries.select_related("prompt__reference", "media").order_by("prompt__position", "prompt", "seed")
     context = {
@@ -52,5 +99,8 @@ def submission(request: HttpRequest, submission_id: UUID) -> HttpResponse:
         "report": report(found),
         "references": study.prompts.exclude(reference=None).exists(),
         "page": Paginator(entries, PICTURES_ON_A_PAGE).get_page(request.GET.get("page")),
+        "may_withdraw": may_withdraw(actor, found),
+        "withdrawal": form,
+        "refusal": refusal.sentence if refusal else "",
     }
-    return render(request, "studies/submission.html", context)
+    return render(request, "studies/submission.html", context, status=refusal.status if refusal else 200)
