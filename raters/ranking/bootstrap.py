@@ -12,6 +12,7 @@ from raters.ranking.errors import MalformedVotes, UnknownOption
 from raters.ranking.fit import Model, Objective, fit_votes, maximise
 from raters.ranking.intervals import compress
 from raters.ranking.likelihood import Cells
+from raters.ranking.threads import one_thread
 from raters.ranking.votes import Codes, Floats, Votes
 
 By = Literal["rater", "prompt", "vote"]
@@ -38,6 +39,7 @@ class Bootstrap:
         return np.asarray(np.cov(fitted, rowvar=False))
 
 
+@one_thread
 def bootstrap(
     votes: Votes,
     names: Sequence[str],

@@ -8,6 +8,7 @@ import numpy as np
 
 from raters.ranking.connections import aliased, position_obstacle
 from raters.ranking.likelihood import Cells, Derivatives, derive
+from raters.ranking.threads import one_thread
 from raters.ranking.votes import RIGHT, Floats, Votes
 
 Model = Literal["davidson", "bradley-terry"]
@@ -159,6 +160,7 @@ class Fitted:
     notices: tuple[str, ...] = ()
 
 
+@one_thread
 def fit_votes(votes: Votes, contestants: int, *, model: Model, position: bool, phantom: float) -> Fitted:
     """Fits as much of the model as the votes can tell.
 

@@ -16,6 +16,7 @@ from raters.ranking.errors import MalformedVotes, UnknownOption
 from raters.ranking.fit import Estimate, Model, Objective, fit_votes, maximise
 from raters.ranking.intervals import compress, model_covariance, summed_scores
 from raters.ranking.ranking import ELO
+from raters.ranking.threads import one_thread
 from raters.ranking.votes import Codes, Floats, Votes
 
 TOP = 3
@@ -60,6 +61,7 @@ class Influence:
     shifts: Floats
 
 
+@one_thread
 def find_influence(
     votes: Votes,
     names: Sequence[str],

@@ -20,6 +20,7 @@ from raters.ranking.notices import (
     vote_notices,
 )
 from raters.ranking.result import Effect, Ranking, Row
+from raters.ranking.threads import one_thread
 from raters.ranking.votes import Codes, Floats, Pairs, Tally, Votes
 
 METHOD = "davidson+position"  # what `rank` does by default
@@ -33,6 +34,7 @@ ORIGIN = 1500.0
 CLUSTERS = ("rater", "prompt")
 
 
+@one_thread
 def rank(
     votes: Votes,
     names: Sequence[str],

@@ -14,6 +14,7 @@ from raters.ranking.fit import Fitted, fit_votes
 from raters.ranking.intervals import quantile
 from raters.ranking.lapses import Lapses, find_lapses
 from raters.ranking.ranking import ELO
+from raters.ranking.threads import one_thread
 from raters.ranking.votes import LEFT, RIGHT, TIE, Codes, Floats, Votes
 
 SIDE_PHANTOM = 0.5  # wins and losses of the left side that keep the side bias of a one-sided rater finite
@@ -73,6 +74,7 @@ class Trust:
         return replace(votes, weight=self.weight if votes.weight is None else self.weight * votes.weight)
 
 
+@one_thread
 def find_trust(
     votes: Votes,
     names: Sequence[str],
