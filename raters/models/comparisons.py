@@ -55,6 +55,8 @@ class PresentationCopy(models.Model):
     media = models.ForeignKey(Media, models.CASCADE, related_name="copies")
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
+    rate = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Frames a second; videos only.")
+    frames = models.PositiveIntegerField(default=1, db_default=1)
     policy = models.CharField(max_length=32, help_text="Name and version of the encoding policy.")
     size = models.PositiveBigIntegerField()
     problem = models.TextField(blank=True)
@@ -65,7 +67,9 @@ class PresentationCopy(models.Model):
     class Meta:
         verbose_name_plural = "presentation copies"
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["media", "width", "height", "policy"], name="copy_once_per_canvas"),
+            models.UniqueConstraint(
+                fields=["media", "width", "height", "rate", "frames", "policy"], name="copy_once_per_canvas"
+            ),
             models.CheckConstraint(
                 condition=Q(problem="", size__gt=0) | (~Q(problem="") & Q(size=0)), name="copy_is_there_or_says_why"
             ),
@@ -78,7 +82,8 @@ class PresentationCopy(models.Model):
 
     @property
     def path(self) -> str:
-        name = f"{self.media.sha256}-{self.width}x{self.height}-{self.policy}"
+        length = f"-{self.frames}at{self.rate}" if self.rate else ""
+        name = f"{self.media.sha256}-{self.width}x{self.height}{length}-{self.policy}"
         return f"studies/{self.study_id}/shown/{name[:2]}/{name}"
 
 

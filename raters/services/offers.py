@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from evalhub.studies.models import Sample, Study, SubmissionState
 from raters.models import PresentationCopy
-from raters.presentation import POLICY
+from raters.presentation import POLICIES, Canvas
 
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -155,10 +155,10 @@ def _state(study: Study) -> tuple[int | None, tuple[uuid.UUID, ...]]:
 
 
 def _load(study: Study, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
-    copies: dict[int, dict[Pair, int]] = defaultdict(dict)
-    ready = PresentationCopy.objects.ready().filter(study=study, policy=POLICY)
-    for copy, media, width, height in ready.values_list("id", "media", "width", "height"):
-        copies[media][(width, height)] = copy
+    copies: dict[int, dict[Canvas, int]] = defaultdict(dict)
+    ready = PresentationCopy.objects.ready().filter(study=study, policy=POLICIES[study.modality])
+    for copy, media, *size in ready.values_list("id", "media", *Canvas._fields):
+        copies[media][Canvas(*size)] = copy
     columns = {checkpoint: place for place, checkpoint in enumerate(checkpoints)}
     table = _rows(study, columns) if copies else {}
     samples = np.zeros((len(table), len(checkpoints)), dtype=np.int64)
@@ -185,7 +185,7 @@ def _rows(study: Study, columns: dict[uuid.UUID, int]) -> dict[Pair, dict[int, P
     return table
 
 
-def _common_canvas(of_each: Iterable[dict[Pair, int]]) -> Pair:
+def _common_canvas(of_each: Iterable[dict[Canvas, int]]) -> Canvas:
     """The canvas that most have a copy on, the larger of two; while a grown one is being made, the old one serves."""
     counts = Counter(size for sizes in of_each for size in sizes)
-    return max(counts, key=lambda size: (counts[size], size[0] * size[1], size), default=(0, 0))
+    return max(counts, key=lambda size: (counts[size], size.width * size.height, size), default=Canvas(0, 0))

@@ -13,10 +13,10 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db.models import Exists, OuterRef
 
-from evalhub.studies.models import Media, MediaKind, Sample, Study
+from evalhub.studies.models import Media, Sample, Study
 from raters import locks
 from raters.models import PresentationCopy
-from raters.presentation import POLICY, Size, Unpresentable, canvas, present
+from raters.presentation import POLICIES, Canvas, Shape, Unpresentable, canvas, present
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Wanted(NamedTuple):
     """A copy that some prompt needs."""
 
     media: int
-    size: Size
+    size: Canvas
 
 
 def prepare_presentation(*, study: Study) -> int:
@@ -41,37 +41,38 @@ def prepare_presentation(*, study: Study) -> int:
 
 def missing_copies(study: Study) -> list[Wanted]:
     """Which copies are still to be made, prompt by prompt."""
-    copies = PresentationCopy.objects.filter(study=study, policy=POLICY)
-    there = {Wanted(media, (width, height)) for media, width, height in copies.values_list("media", "width", "height")}
+    copies = PresentationCopy.objects.filter(study=study, policy__in=POLICIES.values())
+    there = {Wanted(media, Canvas(*size)) for media, *size in copies.values_list("media", *Canvas._fields)}
     return [wanted for wanted in dict.fromkeys(_wanted(study)) if wanted not in there]
 
 
 def studies_to_prepare() -> list[Study]:
     """Studies that lost the task which should have made their copies: some sample has none."""
-    copies = PresentationCopy.objects.filter(media=OuterRef("media"), policy=POLICY)
-    samples = Sample.objects.filter(~Exists(copies), checkpoint__study=OuterRef("pk"), media__kind=MediaKind.IMAGE)
+    copies = PresentationCopy.objects.filter(media=OuterRef("media"), policy__in=POLICIES.values())
+    samples = Sample.objects.filter(~Exists(copies), checkpoint__study=OuterRef("pk"))
     return list(Study.objects.filter(Exists(samples)))
 
 
 def _wanted(study: Study) -> Iterator[Wanted]:
-    samples = Sample.objects.filter(checkpoint__study=study, media__kind=MediaKind.IMAGE)
-    rows = samples.order_by("prompt").values_list("prompt", "media", "media__width", "media__height")
+    facts = ("media__width", "media__height", "media__fps", "media__duration")
+    rows = Sample.objects.filter(checkpoint__study=study).order_by("prompt").values_list("prompt", "media", *facts)
     for _, of_prompt in groupby(rows.iterator(chunk_size=5_000), key=lambda row: row[0]):
-        sizes = {media: (width, height) for _, media, width, height in of_prompt}
-        size = canvas(sizes.values(), study.presentation_edge)
+        shapes = {
+            media: Shape(width, height, fps or 0, seconds or 0) for _, media, width, height, fps, seconds in of_prompt
+        }
+        size = canvas(study.modality, shapes.values(), study.presentation_edge)
         # The largest last: as long as it has no copy, the sweep sees that this prompt is not finished.
-        for media in sorted(sizes, key=lambda media: (sizes[media][0] * sizes[media][1], media)):
+        for media in sorted(shapes, key=lambda media: (shapes[media].width * shapes[media].height, media)):
             yield Wanted(media, size)
 
 
 def _make(study: Study, wanted: Wanted) -> bool:
     """Make one copy, the file first and then its row. False when the file cannot be shown; its row then says why."""
     media = Media.objects.get(pk=wanted.media)
-    width, height = wanted.size
-    copy = PresentationCopy(study=study, media=media, width=width, height=height, policy=POLICY)
+    copy = PresentationCopy(study=study, media=media, policy=POLICIES[media.kind], **wanted.size._asdict())
     try:
         with default_storage.open(media.path) as file:
-            content = present(file, media.format, wanted.size)
+            content = present(media.kind, file, media.format, wanted.size)
     except Unpresentable as reason:
         copy.size, copy.problem = 0, str(reason)
         log.error("Media %s of study %s cannot be shown to raters: %s", media.pk, study.slug, reason)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from evalhub.studies.models import Checkpoint, Criterion, Study, StudyState, Submission, SubmissionState
 from raters.models import Enrolment, EnrolmentState, Rater
-from raters.presentation import POLICY
+from raters.presentation.stills import POLICY
 from raters.services import recount
 
 STEP = 0.1  # between the strengths of neighbours, in natural-log units

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from raters import services
 from raters.models import PresentationCopy
-from raters.presentation import GREY, LONGEST_EDGE, Unpresentable, canvas, encode, fit, present, read
+from raters.presentation.stills import GREY, LONGEST_EDGE, Unpresentable, canvas, encode, fit, present, read
 from tests.raters.conftest import Desk, noise, store
 
 PIXELS = np.random.default_rng(7).integers(0, 255, (37, 53, 3), dtype=np.uint8)
@@ -197,7 +197,7 @@ def test_reading_is_bounded(tmp_path: Path) -> None:
     Image.new("RGBA", (6000, 6000), (10, 20, 30, 40)).save(path, compress_level=1)
     program = (
         "import resource, sys\n"
-        "from raters.presentation import present\n"
+        "from raters.presentation.stills import present\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "present(open(sys.argv[1], 'rb'), 'png', (500, 500))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

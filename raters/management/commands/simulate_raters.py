@@ -12,7 +12,7 @@ from evalhub.problems import Refusal
 from evalhub.studies.models import LogEntry, Media, Study
 from raters import services
 from raters.models import Enrolment, PresentationCopy
-from raters.presentation import fit, read
+from raters.presentation.stills import fit, read
 from raters.simulation import Temper, judge, likeness
 
 REFIT_EVERY = 100  # votes; later pairs are then drawn by what the earlier ones said

@@ -1,4 +1,4 @@
-"""What raters see: every output encoded anew under one policy, so that nothing but its pixels can tell two apart.
+"""Pictures as raters see them, encoded anew under one policy, so that nothing but their pixels tells two apart.
 
 The policy `webp-1`: the first picture of the file, 8 bits a channel, turned as EXIF says, converted to sRGB from its
 ICC profile, laid on mid-grey where transparent, scaled by Lanczos to fit the canvas, mid-grey around it where the
@@ -14,6 +14,8 @@ from typing import IO
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from raters.presentation.unpresentable import Unpresentable
 
 POLICY = "webp-1"
 GREY = (118, 118, 118)  # L* 50, the surround on the rating page too
@@ -34,10 +36,6 @@ Size = tuple[int, int]
 
 # The door checks sizes before a pixel is decoded (settings.MAX_IMAGE_SIDE); Pillow's own limit is lower.
 Image.MAX_IMAGE_PIXELS = None
-
-
-class Unpresentable(Exception):
-    """Why a file cannot be shown, as one sentence."""
 
 
 def canvas(sizes: Iterable[Size], edge: int) -> Size:
