@@ -5,6 +5,7 @@ from pathlib import Path
 
 import environ
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 env = environ.Env()
 
@@ -249,8 +250,21 @@ SWEEP_SECONDS = env.int("SWEEP_SECONDS", default=15)
 # What the cache of features may hold, in bytes; what was not used for longest goes first.
 FEATURE_CACHE_BYTES = env.int("EVALHUB_FEATURE_CACHE_BYTES", default=50 * 2**30)
 TORCH_DEVICE = env.str("TORCH_DEVICE", default="auto")
-# What an hour of one device costs, in dollars; unset, no cost is shown.
-DEVICE_HOUR_PRICE = env.float("DEVICE_HOUR_PRICE", default=None)
+
+
+def prices_by_device(text: str) -> dict[str, float]:
+    """`2.50` for every device, or prices by the devices' names: `cpu=0.10, NVIDIA H200=3.90`."""
+    try:
+        entries = [entry.rpartition("=") for entry in text.split(",") if entry.strip()]
+        return {device.strip().lower(): float(price) for device, _, price in entries}
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"DEVICE_PRICE_PER_HOUR is a price, or prices by device such as “cpu=0.10, NVIDIA H200=3.90”; got “{text}”."
+        ) from None
+
+
+# US dollars for an hour of one device, by the device's name; "" is any other. Without one no cost is shown.
+DEVICE_PRICE_PER_HOUR = prices_by_device(env.str("DEVICE_PRICE_PER_HOUR", default=""))
 # A fit starts this long after the vote that asked for it, so that a burst of votes is one fit.
 REFIT_DELAY_SECONDS = env.int("REFIT_DELAY_SECONDS", default=5)
 

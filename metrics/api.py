@@ -14,6 +14,8 @@ from rest_framework.views import APIView
 from evalhub.studies.access import Actor, get_submission
 from metrics import services
 from metrics.access import get_run, runs_of
+from metrics.engine.protocol import DTYPES, FID_RESIZES
+from metrics.engine.registry import METRICS
 from metrics.models import Run, Score, Shard
 
 REFUSED = OpenApiResponse(description="The detail says, in one sentence, what does not fit and what to do.")
@@ -43,19 +45,35 @@ class ScoreSerializer(serializers.ModelSerializer):
             "fingerprint",
             "protocol",
             "details",
+            "drift",
             "efficiency",
         ]
 
 
 class ShardSerializer(serializers.ModelSerializer):
+    images_per_second = serializers.FloatField(source="rate", allow_null=True)
+
     class Meta:
         model = Shard
-        fields: ClassVar = ["index", "state", "attempts", "worker", "stage", "samples_done", "error"]
+        fields: ClassVar = [
+            "index",
+            "state",
+            "attempts",
+            "worker",
+            "stage",
+            "samples_done",
+            "images_per_second",
+            "problems",
+            "error",
+        ]
 
 
 class RunSerializer(serializers.ModelSerializer):
     submission = serializers.UUIDField(source="submission_id")
+    protocol = serializers.SerializerMethodField()
+    dtype = serializers.SerializerMethodField()
     samples_done = serializers.SerializerMethodField()
+    images_per_second = serializers.SerializerMethodField()
     remaining_seconds = serializers.SerializerMethodField()
     scores = ScoreSerializer(many=True, source="scores_in_order")
     shards = ShardSerializer(many=True)
@@ -71,9 +89,12 @@ class RunSerializer(serializers.ModelSerializer):
             "stage",
             "error",
             "metrics",
+            "protocol",
+            "dtype",
             "automatic",
             "samples",
             "samples_done",
+            "images_per_second",
             "remaining_seconds",
             "created_at",
             "started_at",
@@ -81,6 +102,15 @@ class RunSerializer(serializers.ModelSerializer):
             "scores",
             "shards",
         ]
+
+    def get_protocol(self, run: Run) -> str:
+        return str(run.protocol["name"])
+
+    def get_dtype(self, run: Run) -> str:
+        return str(run.protocol["dtype"])
+
+    def get_images_per_second(self, run: Run) -> float | None:
+        return None if run.is_finished else run.progress().rate
 
     def get_samples_done(self, run: Run) -> int:
         return run.progress().done
@@ -96,9 +126,34 @@ class StartSerializer(serializers.Serializer):
     metrics = serializers.ListField(
         child=serializers.CharField(max_length=40),
         required=False,
-        max_length=20,
-        help_text="By name; without it FID, LPIPS and CLIPScore as far as the study's prompts allow.",
+        max_length=len(METRICS),
+        help_text="By name; without it the usual ones, as far as the study has the material.",
     )
+    protocol = serializers.ChoiceField(
+        choices=list(FID_RESIZES), default="clean", help_text="How FID and its like bring a picture to their network."
+    )
+    dtype = serializers.ChoiceField(choices=DTYPES, default="float32", help_text="The networks' arithmetic.")
+
+
+class ChoiceSerializer(serializers.Serializer):
+    """One metric as it is offered for a submission."""
+
+    metric = serializers.CharField(source="metric.name")
+    title = serializers.CharField(source="metric.title")
+    group = serializers.CharField()
+    higher_is_better = serializers.BooleanField(source="metric.higher_is_better")
+    summary = serializers.CharField(source="metric.summary")
+    automatic = serializers.BooleanField(help_text="Whether the submission's own run takes it.")
+    obstacle = serializers.CharField(help_text="Why it cannot be computed here; empty where it can.")
+    waits = serializers.CharField(help_text="Why it would wait for weights; empty where they are there.")
+
+
+class MetricsView(APIView):
+    @extend_schema(operation_id="submission_metrics", responses=ChoiceSerializer(many=True))
+    def get(self, request: Request, submission_id: UUID) -> Response:
+        """Every metric that there is, and what is in the way of each for this submission."""
+        submission = get_submission(Actor.of(request), submission_id, "see")
+        return Response(ChoiceSerializer(services.choices(submission), many=True).data)
 
 
 class RunsView(APIView):
@@ -119,8 +174,13 @@ class RunsView(APIView):
         submission = get_submission(actor, submission_id, "submit")
         asked = StartSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        metrics: Any = asked.validated_data.get("metrics")
-        run = services.start_run(submission=submission, metrics=metrics, actor=actor.user)
+        wanted: dict[str, Any] = asked.validated_data
+        run = services.start_run(
+            submission=submission,
+            metrics=wanted.get("metrics"),
+            protocol=services.ProtocolChoice(wanted["protocol"], wanted["dtype"]),
+            actor=actor.user,
+        )
         return Response(_told(actor, run.pk), status=status.HTTP_201_CREATED)
 
 

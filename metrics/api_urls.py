@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from metrics.api import CancelView, RetryView, RunsView, RunView
+from metrics.api import CancelView, MetricsView, RetryView, RunsView, RunView
 
 urlpatterns = [
+    path("submissions/<uuid:submission_id>/metrics/", MetricsView.as_view(), name="submission_metrics"),
     path("submissions/<uuid:submission_id>/runs/", RunsView.as_view(), name="submission_runs"),
     path("runs/<uuid:run_id>/", RunView.as_view(), name="run"),
     path("runs/<uuid:run_id>/cancel/", CancelView.as_view(), name="run_cancel"),

@@ -3,7 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,12 +14,13 @@ from evalhub.studies.access import Actor, get_submission, has_right, role_in
 from evalhub.studies.models import Submission
 from metrics import services
 from metrics.access import get_run, runs_of
-from metrics.engine.registry import METRICS
+from metrics.engine.protocol import DTYPES
 from metrics.models import Run, Shard, ShardState
 
 # A submission rarely has more runs; the newest say what counts.
 RUNS_SHOWN = 20
 PARTS_SHOWN = 200
+PROTOCOLS = (("clean", "clean: antialiased, as clean-fid"), ("tf1", "tf1: as torch-fidelity and older papers"))
 
 
 @login_required
@@ -57,7 +57,7 @@ def _change(request: HttpRequest, run_id: UUID, verb: Any) -> HttpResponse:
 def _run_page(request: HttpRequest, actor: Actor, found: Run, refusal: Refusal | None = None) -> HttpResponse:
     study = found.submission.checkpoint.study
     progress = found.progress()
-    price = settings.DEVICE_HOUR_PRICE
+    price = services.price_of(found.device)
     context = {
         "study": study,
         "role": role_in(actor, study),
@@ -100,10 +100,20 @@ def run_start(request: HttpRequest, submission_id: UUID) -> HttpResponse:
     actor = Actor.of(request)
     submission = get_submission(actor, submission_id, "submit")
     try:
-        started = services.start_run(submission=submission, metrics=request.POST.getlist("metrics"), actor=actor.user)
+        started = services.start_run(
+            submission=submission,
+            metrics=request.POST.getlist("metrics"),
+            protocol=_protocol_asked(request),
+            actor=actor.user,
+        )
     except Refusal as refusal:
         return _runs_page(request, actor, submission, refusal)
     return redirect("run", started.pk)
+
+
+def _protocol_asked(request: HttpRequest) -> services.ProtocolChoice:
+    usual = services.ProtocolChoice()
+    return services.ProtocolChoice(request.POST.get("protocol", usual.name), request.POST.get("dtype", usual.dtype))
 
 
 def _runs_page(
@@ -111,7 +121,7 @@ def _runs_page(
 ) -> HttpResponse:
     study = submission.checkpoint.study
     runs = list(runs_of(submission)[:RUNS_SHOWN])
-    context = {
+    context: dict[str, Any] = {
         "study": study,
         "role": role_in(actor, study),
         "active": "submissions",
@@ -120,9 +130,26 @@ def _runs_page(
         "runs": runs,
         "unfinished": any(not one.is_finished for one in runs),
         "may_start": submission.is_complete and has_right(actor, study, "submit"),
-        "metrics": METRICS.values(),
-        "chosen": [metric.name for metric in services.default_metrics(submission)],
         "refusal": refusal,
     }
+    if context["may_start"]:
+        context |= _start_form(request, submission)
     template = "metrics/runs.html" if request.headers.get("HX-Request") else "metrics/runs_page.html"
     return render(request, template, context, status=refusal.status if refusal else 200)
+
+
+def _start_form(request: HttpRequest, submission: Submission) -> dict[str, Any]:
+    """What can be chosen, and what was asked for when it was refused."""
+    choices = services.choices(submission)
+    protocol = _protocol_asked(request)
+    usual = [choice.metric.name for choice in choices if choice.automatic]
+    return {
+        "choices": choices,
+        "protocols": PROTOCOLS,
+        "dtypes": DTYPES,
+        "asked": {
+            "metrics": request.POST.getlist("metrics") or usual,
+            "protocol": protocol.name,
+            "dtype": protocol.dtype,
+        },
+    }

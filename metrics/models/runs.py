@@ -93,6 +93,11 @@ class Run(models.Model):
         """Its scores in the order in which its metrics were named."""
         return sorted(self.scores.all(), key=lambda score: self.metrics.index(score.metric))
 
+    @property
+    def device(self) -> str:
+        """What its scores were computed on; empty while there are none."""
+        return next((name for score in self.scores.all() if (name := score.efficiency.get("device"))), "")
+
     def progress(self) -> "Progress":
         """How far the run is, from its shards' own times: the speed of a worker while it works, times those at work."""
         done, busy, at_work = 0, 0.0, 0

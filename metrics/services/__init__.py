@@ -22,6 +22,7 @@ from metrics.services.merges import (
     keep_reference_statistics,
     renew_merge,
 )
+from metrics.services.prices import price_of
 from metrics.services.runs import ProtocolChoice, cancel_run, default_reference, retry_run, start_run
 from metrics.services.shards import (
     StaleLease,
@@ -66,6 +67,7 @@ __all__ = [
     "keep_rows",
     "note_use",
     "note_weights",
+    "price_of",
     "release_dead_worker",
     "renew_lease",
     "renew_merge",

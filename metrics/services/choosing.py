@@ -13,8 +13,20 @@ from metrics.engine.errors import BadInput
 from metrics.engine.registry import METRICS, MetricSpec, Need, get_metric
 from metrics.models import Weights
 
-# What a submission's own run takes, where the study offers what each needs: little beside the networks of the first.
-AUTOMATIC = ("fid", "kid", "lpips", "clip_score")
+# What a submission's own run takes, where the study offers what each needs: what costs little once the pictures are
+# decoded. DISTS, VGG and all that needs a large network are there for whoever asks.
+AUTOMATIC = (
+    "fid",
+    "kid",
+    "lpips",
+    "clip_score",
+    "psnr",
+    "ssim",
+    "clip_directional",
+    "lpips_outside",
+    "psnr_outside",
+    "frame_consistency",
+)
 # What the prompt has that plays a role, and what a person calls it.
 _BESIDE = {Role.REFERENCE: "reference", Role.SOURCE: "source", Role.MASK: "mask"}
 _TEXTS = {Role.CAPTION: "text", Role.SOURCE_CAPTION: "source_text"}
@@ -105,6 +117,8 @@ GROUPS = ("Distributions", "Prompts", "Pairs", "Editing", "Video")
 def group_of(metric: MetricSpec) -> str:
     """Under which heading a metric is offered: by what it compares the samples with."""
     roles = set(roles_of(metric))
+    if Modality.IMAGE not in metric.modalities:
+        return "Video"
     if Need.REFERENCE_SET in metric.needs:
         return "Distributions"
     if roles & {Role.SOURCE, Role.MASK, Role.SOURCE_CAPTION}:
@@ -133,7 +147,7 @@ def chosen_metrics(submission: Submission, names: Sequence[str] | None) -> list[
             return chosen
         raise Refusal(
             "No metric fits this study: FID and LPIPS need prompts with reference images, CLIPScore needs prompts with "
-            "texts, and all of them images; give the prompts those, or choose the metrics by name."
+            "texts; give the prompts those, or choose the metrics by name."
         )
     if not names:
         raise Refusal("A run needs at least one metric; name some, or leave the list out for the usual ones.")
@@ -180,9 +194,12 @@ def _of_one_size(metric: MetricSpec) -> list[Role]:
 
 
 def _modality_obstacle(submission: Submission, metric: MetricSpec) -> str:
-    if submission.checkpoint.study.modality != Modality.IMAGE:
-        return f"{metric.title} scores images, and this study's outputs are videos."
-    return ""
+    modality = submission.checkpoint.study.modality
+    if modality in metric.modalities:
+        return ""
+    told = {Modality.IMAGE: ("videos", "images"), Modality.VIDEO: ("images", "videos")}
+    scored, given = told[Modality(modality)]
+    return f"{metric.title} scores {scored}, and this study's outputs are {given}."
 
 
 def how_to_get(metric: MetricSpec) -> str:

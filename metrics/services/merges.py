@@ -24,6 +24,7 @@ class Result:
 
     Attributes:
         efficiency: seconds by stage, images per second, decodes, peak memory, device.
+        drift: how far reduced precision moved it (`shift`), measured on so many `samples`; empty at float32.
         per_sample: sample id → value, for a metric that has one per sample.
         waits: why it waits for weights; problem: why it failed. Both empty when there is a value.
     """
@@ -39,6 +40,7 @@ class Result:
     protocol: Mapping[str, Any] = field(default_factory=dict)
     efficiency: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    drift: Mapping[str, Any] = field(default_factory=dict)
     per_sample: Mapping[int, float] = field(default_factory=dict)
     waits: str = ""
     problem: str = ""
@@ -98,6 +100,7 @@ def _write_score(run: Run, result: Result) -> None:
         n=result.n,
         warnings=list(result.warnings),
         details=dict(result.details),
+        drift=dict(result.drift),
         fingerprint=result.fingerprint,
         protocol=dict(result.protocol),
         efficiency=dict(result.efficiency),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -155,7 +155,8 @@ def _open_run(
     actor: User | None = None,
     automatic: bool = False,
 ) -> Run:
-    study, protocol, material = submission.checkpoint.study, _pinned_protocol(wanted), material_of(submission)
+    study, material = submission.checkpoint.study, material_of(submission)
+    protocol = _pinned_protocol(wanted, study.modality)
     obstacles = {metric.name: material.obstacle(metric) for metric in chosen}
     unpinned = {metric.name for metric in chosen if not set(metric.weights) <= set(protocol.weights)}
     ready = [metric for metric in chosen if not obstacles[metric.name] and metric.name not in unpinned]
@@ -194,9 +195,9 @@ def wait_for_weights(*, run: Run, metric: MetricSpec, note: str = "") -> Score:
     )
 
 
-def _pinned_protocol(wanted: ProtocolChoice) -> Protocol:
+def _pinned_protocol(wanted: ProtocolChoice, modality: str) -> Protocol:
     try:
-        protocol = replace(named(wanted.name), dtype=wanted.dtype)
+        protocol = named(wanted.name, modality).with_dtype(wanted.dtype)
     except BadInput as problem:
         raise Refusal(str(problem)) from problem
     clip = Weights.objects.filter(name=CLIP).first()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from evalhub.celery import enqueue
 from evalhub.problems import Refusal
-from evalhub.studies.models import Modality, Prompt, Submission, SubmissionState
+from evalhub.studies.models import Prompt, Submission, SubmissionState
 from metrics.models import Run, RunState, Score, ScoreState, Shard, ShardState, Weights
 from metrics.services.features import evict
 from metrics.services.merges import expire_merge
@@ -63,13 +63,12 @@ def _start_forgotten_merges() -> int:
 
 def _start_forgotten_runs() -> int:
     something = Prompt.objects.filter(study=OuterRef("checkpoint__study")).filter(
-        Q(reference__isnull=False) | ~Q(text="")
+        Q(reference__isnull=False) | Q(source__isnull=False) | ~Q(text="")
     )
     forgotten = Submission.objects.filter(
         Exists(something),
         state=SubmissionState.COMPLETE,
         completed_at__lt=_patience(),
-        checkpoint__study__modality=Modality.IMAGE,
         runs=None,
     ).select_related("checkpoint__study")
     started = 0

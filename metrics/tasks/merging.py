@@ -4,7 +4,6 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
@@ -22,6 +21,7 @@ from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 from metrics.models import ReferenceStatistics, Run
 from metrics.services import Result
+from metrics.tasks.efficiency import figures_of
 from metrics.tasks.lease import Lease
 from metrics.tasks.material import Cache, device, keep, load_block, obstacle_of, sentence_of, subject_of_media
 
@@ -131,23 +131,11 @@ class _Merger:
             warnings=score.warnings,
             fingerprint=fingerprint,
             protocol=facts,
-            efficiency=self._efficiency(score),
+            efficiency=figures_of(self.passes, score.seconds)
+            | ({"reference_decoded": self._reference_decoded} if score.reference else {}),
             details=dict(score.details),
             per_sample=dict(zip(samples, per_sample, strict=True)) if per_sample else {},
         )
-
-    def _efficiency(self, score: ScoreResult) -> dict[str, Any]:
-        decoded = sum(each.decoded for each in self.passes)
-        return {
-            "seconds": {stage: round(seconds, 3) for stage, seconds in score.seconds.items()},
-            # What was found in the cache says nothing about the speed of computing it.
-            "images_per_second": round(score.images_per_second, 2) if decoded else None,
-            "decoded": decoded,
-            "peak_memory": score.peak_memory,
-            "device": score.device,
-            "versions": dict(self.passes[0].versions),
-            **({"reference_decoded": self._reference_decoded} if score.reference else {}),
-        }
 
     def _reference(self, metrics: Sequence[str]) -> Reference:
         """The statistics of every column that `metrics` compare with: those stored, and the others computed."""

@@ -37,6 +37,36 @@ def metric_title(name: str) -> str:
 
 
 @register.filter
+def protocol_name(protocol: dict[str, Any]) -> str:
+    """What was chosen of a run's or a score's protocol: `clean`, `tf1 in bfloat16`."""
+    dtype = protocol.get("dtype", "float32")
+    return protocol.get("name", "") + ("" if dtype == "float32" else f" in {dtype}")
+
+
+@register.filter
+def percent(share: float) -> str:
+    return f"{share:.0%}"
+
+
+@register.filter
+def signed(value: float) -> str:
+    """With its sign: a difference."""
+    return figure(value) if value < 0 else f"+{figure(value)}"
+
+
+@register.filter
+def drift(facts: dict[str, Any]) -> str:
+    """How far reduced precision moved a value, and how that is known."""
+    return f"{signed(facts['shift'])} against float32, on the first {facts['samples']:,} samples"
+
+
+@register.filter
+def dollars(amount: float) -> str:
+    """A price with as many digits as tell it."""
+    return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.2g}"
+
+
+@register.filter
 def sentence(text: str) -> SafeString:
     """A sentence whose commands stand between backticks."""
     pieces = text.split("`")

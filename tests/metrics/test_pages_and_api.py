@@ -1,18 +1,23 @@
 """The page of a run, a submission's runs, and the same for programs: what they show and to whom."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from evalhub.settings import prices_by_device as prices
 from evalhub.studies.models import Membership, Role, Study, Submission, User
 from evalhub.studies.services import create_token
 from metrics import services, views
+from metrics.engine.protocol import Protocol
+from metrics.engine.registry import METRICS
 from metrics.models import Run, RunState, ScoreState
 from tests.metrics.material import claimed
 from tests.metrics.material import finish as finish_shard
@@ -57,6 +62,12 @@ def finish(run: Run) -> None:
         "peak_memory": 2**20,
         "device": "cpu",
         "seconds": {"wall": 3},
+        "stages": {"decode": 80.0, "forward": 14.0},
+        "busy_share": 0.9,
+        "batch_size": {"inception": 4},
+        "notes": ["A batch of 8 did not fit into memory and was halved."],
+        "price_per_hour": 2.5,
+        "cost_per_million": 55.5,
     }
     fid = services.Result(
         metric="fid",
@@ -69,6 +80,7 @@ def finish(run: Run) -> None:
         warnings=["FID on 4 samples is weak."],
         protocol={"metric": "fid", "resize": "bicubic-antialias-clamp"},
         efficiency=efficiency,
+        drift={"shift": 0.01, "samples": 64},
     )
     lpips = services.Result(metric="lpips", problem="The outputs were unreadable.")
     services.finish_merge(run_id=run.pk, token=merge.merge_token, results=[fid, lpips])
@@ -94,6 +106,11 @@ def test_a_finished_run_shows_its_scores_and_asks_no_more(run: Run, signed_in: S
 
     for shown in ("12.35", "10.00 … 14.50", "ffffffffffff", "bicubic-antialias-clamp", "FID on 4 samples is weak."):
         assert shown in page
+    for shown in ("$55.50", "busy in networks 90% of the time", "$2.5 per hour", "decode 80.00, forward 14.00"):
+        assert shown in page
+    assert "inception 4 A batch of 8 did not fit into memory and was halved." in page
+    assert "drift +0.0100" in page
+    assert "+0.0100 against float32, on the first 64 samples" in page
     assert "The outputs were unreadable." in page
     assert "hx-trigger" not in page
 
@@ -110,12 +127,24 @@ def test_of_very_many_parts_the_telling_ones_are_shown(
 
 
 def test_worker_time_has_a_price_where_the_operator_says_it(run: Run, signed_in: SignedIn, settings: Settings) -> None:
-    settings.DEVICE_HOUR_PRICE = 2.5
+    settings.DEVICE_PRICE_PER_HOUR = {"cpu": 2.5, "": 9.0}
     finish(run)
     hour_ago = timezone.now() - timedelta(hours=1)
     run.shards.update(started_at=hour_ago, finished_at=hour_ago + timedelta(minutes=30))
     page = signed_in(Role.VIEWER).get(reverse("run", args=[run.pk])).content.decode()
     assert "60 min 00 s, about $2.50" in page
+
+
+def test_prices_are_read_as_the_operator_writes_them(settings: Settings) -> None:
+    settings.DEVICE_PRICE_PER_HOUR = prices("cpu=0.10, NVIDIA H200=3.90")
+    assert services.price_of("NVIDIA H200") == 3.9
+    assert services.price_of("cpu") == 0.1
+    assert services.price_of("NVIDIA A100") is None
+    settings.DEVICE_PRICE_PER_HOUR = prices("2.50")
+    assert services.price_of("NVIDIA A100") == 2.5
+    assert prices("") == {}
+    with pytest.raises(ImproperlyConfigured, match="DEVICE_PRICE_PER_HOUR is a price"):
+        prices("cpu=cheap")
 
 
 def test_htmx_gets_the_changing_part_alone(run: Run, signed_in: SignedIn) -> None:
@@ -166,9 +195,29 @@ def test_a_researcher_starts_a_run_or_reads_why_not(run: Run, signed_in: SignedI
     assert started.status_code == 302
     assert Run.objects.get(metrics=["kid"]).created_by is not None
 
-    refused = browser.post(address, {})
+    refused = browser.post(address, {"protocol": "tf1"})
     assert refused.status_code == 422
-    assert "A run needs at least one metric" in refused.content.decode()
+    page = refused.content.decode()
+    assert "A run needs at least one metric" in page
+    # The form comes back as it was filled.
+    assert '<option value="tf1" selected>' in page
+    unknown = browser.post(address, {"metrics": ["kid"], "protocol": "clean", "dtype": "float8"})
+    assert "There is no arithmetic called “float8”" in unknown.content.decode()
+
+
+def test_every_metric_is_offered_under_its_heading_or_with_the_reason_why_not(run: Run, signed_in: SignedIn) -> None:
+    page = signed_in(Role.RESEARCHER).get(reverse("submission_runs", args=[run.submission_id])).content.decode()
+    for name, metric in METRICS.items():
+        assert f'value="{name}"' in page
+        assert metric.title in page
+    for heading in ("Distributions", "Prompts", "Pairs", "Editing", "Video"):
+        assert f"<legend>{heading}</legend>" in page
+    assert "PSNR outside the mask compares each sample with its prompt&#x27;s source, and 4 of 4 have none." in page
+    assert "Frame consistency (CLIP ViT-B/32) scores videos, and this study&#x27;s outputs are images." in page
+    offered = re.findall(r'value="(\w+)" id="metric-\w+" aria-describedby="[\w-]+"( disabled| checked|)', page)
+    assert dict(offered)["psnr_outside"] == " disabled"
+    assert dict(offered)["fid"] == " checked"
+    assert dict(offered)["dists"] == ""
 
 
 @pytest.mark.parametrize(
@@ -247,6 +296,27 @@ def test_a_program_reads_scores(run: Run, program: Program) -> None:
     assert scores["clip_score"]["state"] == ScoreState.WAITING_FOR_WEIGHTS
     assert "weights import clip-vit-b-32 FILE" in scores["clip_score"]["note"]
     assert told["remaining_seconds"] is None
+
+
+def test_a_program_asks_what_can_be_computed_and_chooses_a_protocol(run: Run, program: Program) -> None:
+    client = program(Role.RESEARCHER)
+    submission = f"/api/v1/submissions/{run.submission_id}/"
+    offered = {choice["metric"]: choice for choice in client.get(f"{submission}metrics/").json()}
+    assert set(offered) == set(METRICS)
+    assert offered["fid"]["automatic"]
+    assert offered["fid"]["obstacle"] == offered["fid"]["waits"] == ""
+    assert offered["clip_score"]["waits"].startswith("CLIPScore (ViT-B/32) waits for its weights")
+    assert offered["lpips_outside"]["group"] == "Editing"
+    assert "have none" in offered["lpips_outside"]["obstacle"]
+
+    asked = {"metrics": ["fid"], "protocol": "tf1", "dtype": "bfloat16"}
+    told = client.post(f"{submission}runs/", asked, content_type="application/json").json()
+    assert (told["protocol"], told["dtype"]) == ("tf1", "bfloat16")
+    pinned = Protocol.from_dict(Run.objects.get(pk=told["id"]).protocol)
+    assert (pinned.fid_resize, pinned.dtype) == ("tf1-bilinear", "bfloat16")
+    refused = client.post(f"{submission}runs/", {"protocol": "tf2"}, content_type="application/json")
+    assert refused.status_code == 400
+    assert "tf2" in refused.json()["detail"]
 
 
 @pytest.mark.parametrize(
