@@ -6,7 +6,7 @@ each core decodes, resizes and runs whole batches; on a GPU threads decode ahead
 child, never before the fork: a process that forks after multi-threaded torch has run hangs.
 """
 
-from metrics.engine.onepass.computing import compute_block, compute_reference
+from metrics.engine.onepass.computing import compute_block, compute_blocks, compute_reference
 from metrics.engine.subjects import Subject
 
-__all__ = ["Subject", "compute_block", "compute_reference"]
+__all__ = ["Subject", "compute_block", "compute_blocks", "compute_reference"]

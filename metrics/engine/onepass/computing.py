@@ -11,7 +11,7 @@ from metrics.engine.columns import COLUMNS
 from metrics.engine.devices import exact_arithmetic, most_inputs, one_core_each
 from metrics.engine.errors import BadInput
 from metrics.engine.onepass.decoding import Staging
-from metrics.engine.onepass.feeding import Pass, Settings
+from metrics.engine.onepass.feeding import Pass, Settings, Wanted
 from metrics.engine.onepass.lanes import CpuLanes, GpuLanes, Lanes
 from metrics.engine.protocol import Protocol
 from metrics.engine.references import Reference, reference_from_blocks
@@ -48,9 +48,43 @@ def compute_block(
             metric's column out of the block, with the sentence in `Block.problems`, instead of ending the pass.
     Raises: BadInput, UnreadableImage, MissingWeights, WrongWeights, Mismatch, Stopped.
     """
-    columns = columns_of(list(metrics))
-    _check_modality(metrics, protocol)
-    _check_needs(subjects, metrics)
+    (block,) = compute_blocks(
+        [(subjects, metrics)],
+        protocol=protocol,
+        weights=weights,
+        device=device,
+        batch_size=batch_size,
+        decode_threads=decode_threads,
+        on_progress=on_progress,
+        should_stop=should_stop,
+        cached=cached,
+        spare_others=spare_others,
+    )
+    return block
+
+
+def compute_blocks(
+    parts: Sequence[tuple[Sequence[Subject], Sequence[str]]],
+    *,
+    protocol: Protocol,
+    weights: Weights,
+    device: str | torch.device = "cpu",
+    batch_size: int | None = None,
+    decode_threads: int | None = None,
+    on_progress: Callable[[int], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    cached: Lookup | None = None,
+    spare_others: bool = False,
+) -> list[Block]:
+    """One pass over several sets, each with metrics of its own: samples and their reference set, above all. Gives one
+    block for each set; a picture that is in two of them is decoded once.
+
+    Args: parts: (subjects, metrics) of each set. The others: see `compute_block`.
+    Returns: the blocks; each holds the efficiency of the whole pass, whose `images` counts the subjects of all sets.
+    """
+    for subjects, metrics in parts:
+        _check_modality(metrics, protocol)
+        _check_needs(subjects, metrics)
     protocol.check_decoder()
     place = torch.device(device)
     settings = Settings(
@@ -63,6 +97,7 @@ def compute_block(
         should_stop=should_stop or _never,
         spare_others=spare_others,
     )
+    wanted = [Wanted(subjects, columns_of(list(metrics))) for subjects, metrics in parts]
     with torch.inference_mode(), exact_arithmetic(), one_core_each() as cores:
         lanes: Lanes[Any]
         if place.type == "cuda":
@@ -72,7 +107,7 @@ def compute_block(
             threads = decode_threads or cores
             lanes = CpuLanes(threads)
         with lanes:
-            return Pass(settings, lanes, Staging(place, buffers=threads + 2)).run(subjects, columns)
+            return Pass(settings, lanes, Staging(place, buffers=threads + 2)).run(wanted)
 
 
 def compute_reference(

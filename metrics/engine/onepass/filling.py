@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -51,13 +52,14 @@ class Making:
     Columns that apply the same maker to different roles share one, and so share its rows.
 
     Attributes:
+        load: makes the extractor.
         choose: with how many inputs like an example a forward pass starts out.
         sizes: by an input's shape: with how many a forward pass runs.
         halvings: (from, to) of every batch size that did not fit.
     """
 
     name: str
-    extractor: Extractor
+    load: Callable[[], Extractor]
     choose: Callable[[Extractor, Tensor], int]
     found: dict[str, Row] = field(default_factory=dict)
     made: dict[Place, Row] = field(default_factory=dict)
@@ -68,6 +70,11 @@ class Making:
     sizes: dict[torch.Size, int] = field(default_factory=dict)
     halvings: list[tuple[int, int]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """Loaded when first asked for: rows that are all known need no network."""
+        return self.load()
 
     @property
     def smallest_batch(self) -> int:
