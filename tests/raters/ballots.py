@@ -75,7 +75,10 @@ def ballot(
 def save(ballots: Iterable[tuple[Comparison, Vote]]) -> list[Vote]:
     ballots = list(ballots)
     Comparison.objects.bulk_create([comparison for comparison, _ in ballots])
-    return Vote.objects.bulk_create([vote for _, vote in ballots])
+    votes = Vote.objects.bulk_create([vote for _, vote in ballots])
+    for study in {vote.study for vote in votes}:
+        services.recount(study=study)
+    return votes
 
 
 def load(desk: Desk) -> Desk:
