@@ -1,5 +1,5 @@
 """Intervals, each named: a percentile bootstrap for means of per-sample values, a grouped jackknife for set
-distances."""
+distances. The groups are drawn by a seed, chunk by chunk of samples, so they follow from a sample's place alone."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from metrics.engine.moments import CHUNK
+
 LEVEL = 0.95
 RESAMPLES = 2_000
 SEED = 0
 GROUPS = 10
 
 BOOTSTRAP = f"95 % percentile bootstrap over samples, {RESAMPLES:,} resamples, seed {SEED}"
-JACKKNIFE = "95 % jackknife over {groups} groups of samples, reference held fixed"
+JACKKNIFE = f"95 % jackknife over {{groups}} random groups of samples, seed {SEED}, reference held fixed"
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,14 @@ def jackknife_estimate(value: float, replicates: NDArray[np.float64]) -> Estimat
     error = float(np.sqrt((groups - 1) / groups * np.square(replicates - replicates.mean()).sum()))
     reach = float(stats.t.ppf((1 + LEVEL) / 2, groups - 1)) * error
     return Estimate(value, value - reach, value + reach, JACKKNIFE.format(groups=groups))
+
+
+def chunk_groups(chunk: int, size: int, groups: int) -> NDArray[np.intp]:
+    """The group of each of `size` samples of the chunk of that number; groups of a chunk differ by one at most."""
+    return np.random.default_rng([SEED, chunk]).permutation(size) % groups
+
+
+def group_of(n: int, groups: int) -> NDArray[np.intp]:
+    """The group of each of `n` samples."""
+    starts = range(0, n, CHUNK)
+    return np.concatenate([chunk_groups(start // CHUNK, min(CHUNK, n - start), groups) for start in starts])

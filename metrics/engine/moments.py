@@ -1,6 +1,6 @@
 """Moments of a set of features as sums that add up: n, Σx and Σxxᵀ in float64."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,16 @@ class Moments:
         for chunk in chunked(rows):
             moments.update(chunk)
         return moments
+
+    @classmethod
+    def sum_of(cls, parts: Sequence["Moments"]) -> "Moments":
+        """The moments of all parts together; at least one."""
+        whole = cls(parts[0].dimensions)
+        for part in parts:
+            whole.n += part.n
+            whole.total += part.total
+            whole.outer += part.outer
+        return whole
 
     @property
     def dimensions(self) -> int:

@@ -1,6 +1,5 @@
-"""FID and KID against torch-fidelity, the Fréchet distance against a matrix square root, and the merge of shards."""
+"""FID, FID∞ and KID against torch-fidelity and plain formulas, the Fréchet distance against a matrix square root."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,9 @@ from scipy import linalg
 from metrics.engine.checkpoints import read_safetensors
 from metrics.engine.conversions import INCEPTION_CONVS
 from metrics.engine.errors import BadInput, Mismatch
-from metrics.engine.fid import FidReducer, frechet_distance
+from metrics.engine.fid import FidReducer
+from metrics.engine.frechet import frechet_distance
+from metrics.engine.intervals import group_of
 from metrics.engine.kid import KidReducer
 from metrics.engine.moments import Moments
 from metrics.engine.onepass import compute_block, compute_reference
@@ -130,32 +131,72 @@ def test_the_interval_is_the_jackknife_that_leaves_groups_out_one_by_one(n: int)
 
     estimate = reducer.estimate()
 
-    groups = np.arange(n) % 10
+    groups = group_of(n, 10)
     replicates = np.array([frechet_distance(Moments.of([rows[groups != group]], 48), reference) for group in range(10)])
     error = np.sqrt(9 / 10 * np.square(replicates - replicates.mean()).sum())
     assert estimate.low == pytest.approx(estimate.value - 2.2622 * error, rel=1e-4)
     assert estimate.high == pytest.approx(estimate.value + 2.2622 * error, rel=1e-4)
-    assert estimate.interval == "95 % jackknife over 10 groups of samples, reference held fixed"
+    assert estimate.interval == "95 % jackknife over 10 random groups of samples, seed 0, reference held fixed"
 
 
-@pytest.mark.parametrize("n", [30, 3210])
-@pytest.mark.parametrize("cuts", [1, 7, 64])
-def test_shards_do_not_change_a_bit(n: int, cuts: int) -> None:
-    rows, other = features(n, 32, 1), features(500, 32, 2)
-    whole, sharded = (reducers(other) for _ in range(2))
-    for reducer in whole:
-        reducer.add(rows)
-    edges = np.sort(np.random.default_rng(cuts).integers(0, n, cuts - 1))
-
-    for piece in np.split(rows, edges):
-        for reducer in sharded:
-            reducer.add(piece)
-
-    assert [reducer.estimate() for reducer in sharded] == [reducer.estimate() for reducer in whole]
+def test_jackknife_groups_are_drawn_by_seed_and_equally_large() -> None:
+    groups = group_of(2345, 10)
+    assert sorted(np.bincount(groups[:1000])) == [100] * 10
+    assert set(np.bincount(groups)) <= {234, 235}
+    assert not np.array_equal(groups[:1000], groups[1000:2000])
+    assert np.array_equal(group_of(2000, 10), groups[:2000])
 
 
-def reducers(reference: Rows) -> Sequence[FidReducer | KidReducer]:
-    return FidReducer(Moments.of([reference], 32)), KidReducer(reference)
+@pytest.mark.parametrize("n", [40, 400])
+def test_fid_infinity_is_the_end_of_a_line_through_fifths_halves_and_the_whole(n: int) -> None:
+    rows, reference = features(n, 48, 1), Moments.of([features(300, 48, 2)], 48)
+    reducer = FidReducer(reference)
+    reducer.add(rows)
+
+    estimate = reducer.infinity()
+
+    def intercept(left_out: int) -> float:
+        points = []
+        for sets in ([(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)], [range(5), range(5, 10)]):
+            picked = [rows[np.isin(groups, list(each))] for each in sets if left_out not in each]
+            points.append((5 / n if len(sets) == 5 else 2 / n, np.mean([by_moments(part) for part in picked])))
+        kept = rows[groups != left_out]
+        points.append((1 / len(kept), by_moments(kept)))
+        return float(np.polyfit(*zip(*points, strict=True), 1)[1])
+
+    def by_moments(part: Rows) -> float:
+        return frechet_distance(Moments.of([part], 48), reference)
+
+    groups = group_of(n, 10)
+    replicates = np.array([intercept(group) for group in range(10)])
+    error = np.sqrt(9 / 10 * np.square(replicates - replicates.mean()).sum())
+    assert estimate.value == pytest.approx(intercept(-1), rel=1e-6)
+    assert estimate.low == pytest.approx(estimate.value - 2.2622 * error, rel=1e-4)
+
+
+def test_fid_infinity_has_less_bias_than_fid() -> None:
+    draws = np.random.default_rng(4)
+    dimensions, n = 32, 400
+    spread = np.diag(np.linspace(0.2, 2, dimensions))
+    truth = Moments(dimensions)
+    truth.n, truth.outer = 10**9, np.eye(dimensions) * (10**9 - 1)
+    far = 0.5
+    expected = far**2 * dimensions + np.trace(spread @ spread + np.eye(dimensions) - 2 * spread)
+    errors = []
+    for _ in range(12):
+        reducer = FidReducer(truth)
+        reducer.add((draws.normal(size=(n, dimensions)) @ spread + far).astype(np.float32))
+        errors.append([reducer.estimate().value - expected, reducer.infinity().value - expected])
+    fid, infinity = np.mean(errors, axis=0)
+    assert fid > 0.3, "FID of few samples is too large"
+    assert abs(infinity) < 0.25 * fid
+
+
+def test_fid_infinity_needs_ten_samples() -> None:
+    reducer = FidReducer(Moments.of([features(50, 16, 1)], 16))
+    reducer.add(features(9, 16, 2))
+    with pytest.raises(BadInput, match="FID∞ needs at least 10 samples, and 9 came; add more"):
+        reducer.infinity()
 
 
 def test_kid_and_its_replicates_equal_the_plain_formula() -> None:
@@ -166,7 +207,7 @@ def test_kid_and_its_replicates_equal_the_plain_formula() -> None:
     estimate = reducer.estimate()
 
     assert estimate.value == pytest.approx(plain_kid(rows, other), rel=1e-9)
-    replicates = np.array([plain_kid(rows[np.arange(57) % 10 != group], other) for group in range(10)])
+    replicates = np.array([plain_kid(rows[group_of(57, 10) != group], other) for group in range(10)])
     error = np.sqrt(9 / 10 * np.square(replicates - replicates.mean()).sum())
     assert estimate.low == pytest.approx(estimate.value - 2.2622 * error, rel=1e-4)
 
