@@ -107,7 +107,7 @@ def test_an_incomplete_submission_is_not_scored(grey_submission: MakeSubmission)
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones(grey_submission: MakeSubmission, researcher: User) -> None:
-    with pytest.raises(Refusal, match=r"no metric called “fids”; choose from fid, kid, lpips"):
+    with pytest.raises(Refusal, match=r"no metric called “fids”; choose from fid, kid, fid_infinity"):
         services.start_run(submission=grey_submission(), metrics=["fids"], actor=researcher)
 
 
