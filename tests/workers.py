@@ -36,11 +36,17 @@ def worker(name: str = "tested", queues: str = "default,gpu", **environment: str
     """
     options = ["--queues", queues, "--concurrency", "1", "--hostname", f"{name}@%h"]
     command = [*CELERY, "worker", *options, "--without-gossip", "--without-mingle", "-l", "INFO"]
+    with no_other_worker(), _running(name, command, environment) as child:
+        wait_for(lambda: " ready." in child.last_words(1000), child, seconds=90)
+        yield child
+
+
+@contextmanager
+def no_other_worker() -> Iterator[None]:
+    """Meanwhile no worker that is there already takes shards."""
     app.control.cancel_consumer("gpu", reply=True)
     try:
-        with _running(name, command, environment) as child:
-            wait_for(lambda: " ready." in child.last_words(1000), child, seconds=90)
-            yield child
+        yield
     finally:
         app.control.add_consumer("gpu", reply=True)
 

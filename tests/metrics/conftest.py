@@ -1,17 +1,19 @@
 """What the tests of the metrics room share."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import redis
+from pytest_django import Settings
 
 from evalhub.studies.models import Membership, Role, Study, Submission, User
 from evalhub.supervisor import Child
-from metrics.models import Run
+from metrics.models import Run, Shard
+from metrics.tasks import merge_run, score_shard
 from tests.metrics.material import grey, make_study, submit
-from tests.workers import real_weights, wait_for, worker
+from tests.workers import no_other_worker, real_weights, wait_for, worker
 
 
 @pytest.fixture
@@ -53,6 +55,24 @@ def doorbell() -> Iterator["redis.Redis"]:
 def weights_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real weights of FID and LPIPS, and nothing else."""
     return real_weights(tmp_path_factory.mktemp("site") / "weights")
+
+
+@pytest.fixture
+def compute(
+    weights_folder: Path, settings: Settings, transactional_db: None, doorbell: redis.Redis
+) -> Iterator[Callable[..., Run]]:
+    """Computes a run in this process, its shards in the order given, and merges it: what a worker's tasks do."""
+    settings.WEIGHTS_FOLDER = weights_folder
+
+    def now(run: Run, shards: Sequence[Shard] | None = None) -> Run:
+        for shard in shards or run.shards.all():
+            score_shard.apply(args=[shard.pk], throw=True)
+        merge_run.apply(args=[str(run.pk)], throw=True)
+        run.refresh_from_db()
+        return run
+
+    with no_other_worker():
+        yield now
 
 
 @pytest.fixture(scope="module")

@@ -101,13 +101,13 @@ def submit(study: Study, outputs: Sequence[Picture], *, name: str = "bicubic") -
     return Submission.objects.create(checkpoint=checkpoint, state=SubmissionState.COMPLETE, completed_at=timezone.now())
 
 
-def photograph_submission(count: int, *, method: str = "bicubic") -> Submission:
+def photograph_submission(count: int, *, method: str = "bicubic", side: int = SIDE) -> Submission:
     """Crops of real photographs as references, and what a real super-resolution method makes of them."""
     prompts = photographs.prompts()[:count]
-    study = make_study([Picture.of(_crop(photographs.reference(prompt))) for prompt in prompts])
+    study = make_study([Picture.of(_crop(photographs.reference(prompt), side)) for prompt in prompts])
     outputs = [methods.output(methods.METHODS[method], prompt) for prompt in prompts]
-    return submit(study, [Picture.of(_crop(image)) for image in outputs], name=method)
+    return submit(study, [Picture.of(_crop(image, side)) for image in outputs], name=method)
 
 
-def _crop(image: Image.Image) -> Image.Image:
-    return image.crop((0, 0, SIDE, SIDE))
+def _crop(image: Image.Image, side: int) -> Image.Image:
+    return image.crop((0, 0, side, side))

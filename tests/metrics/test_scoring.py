@@ -50,11 +50,11 @@ def decoded(run: Run) -> set[int]:
     return {score.efficiency["decoded"] for score in run.scores.filter(state=ScoreState.DONE)}
 
 
-def test_one_three_and_seven_shards_give_the_same_bits(
+def test_one_and_seven_shards_give_the_same_bits(
     submission: Submission, researcher: User, score: Until, settings: Settings
 ) -> None:
     results = []
-    for shards, size in ((1, 14), (3, 5), (7, 2)):
+    for shards, size in ((1, 14), (7, 2)):
         # Nothing that an earlier round computed may be found again.
         CachedFile.objects.all().delete()
         settings.SHARD_SIZE = size
@@ -65,7 +65,7 @@ def test_one_three_and_seven_shards_give_the_same_bits(
         results.append(figures(run))
 
     assert set(results[0]) == {"fid", "kid", "lpips"}
-    assert results[0] == results[1] == results[2]
+    assert results[0] == results[1]
 
 
 def test_a_second_run_decodes_nothing(submission: Submission, researcher: User, score: Until) -> None:
