@@ -3,23 +3,25 @@
 Progress goes to standard error, results to standard output. Bad input is one sentence and exit status 2.
 """
 
-import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from metrics.engine.blocks import Efficiency, rows_of
+from metrics.engine.blocks import Efficiency
+from metrics.engine.cache import BlockFolder
 from metrics.engine.catalogue import PackageSource, get_weights_spec
 from metrics.engine.errors import BadInput, EngineError
-from metrics.engine.protocol import FID_RESIZES, Protocol, named
-from metrics.engine.registry import METRICS, Need, get_metric
+from metrics.engine.profiling import profiled
+from metrics.engine.progress import counting, errors, fetching
+from metrics.engine.protocol import DTYPES, FID_RESIZES, Protocol, named
+from metrics.engine.registry import METRICS, Need, compared_with_sets, get_metric, reference_columns
+from metrics.engine.report import efficiency_facts, print_table, score_facts, write_per_sample
 from metrics.engine.scores import ScoreResult, merge_scores
 from metrics.engine.subjects import Subject, pictures_in, samples_for, subjects_of
 from metrics.engine.weights import Weights, default_folder
@@ -27,30 +29,41 @@ from metrics.engine.weights import Weights, default_folder
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scores folders of images.")
 weights_app = typer.Typer(no_args_is_help=True, help="Keeps the folder of model weights.")
 app.add_typer(weights_app, name="weights")
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
-
+SamplesOption = Annotated[Path, typer.Option("--samples", help="Folder of pictures to score.")]
+MetricsOption = Annotated[str, typer.Option("--metrics", help=f"Comma-separated: {', '.join(METRICS)}.")]
+ReferenceOption = Annotated[
+    Path | None, typer.Option("--reference", help="Folder of real pictures; paired by name for LPIPS.")
+]
+CaptionsOption = Annotated[Path | None, typer.Option("--captions", help="CSV with the columns file and caption.")]
+ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"How FID and KID resize: {' or '.join(FID_RESIZES)}.")]
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", help="The weights folder; EVALHUB_WEIGHTS, else one in your cache.")
 ]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:1.")]
+BatchOption = Annotated[int | None, typer.Option("--batch-size", min=1, help="Pictures in one forward pass.")]
 
 
 @app.command()
 def score(
-    samples: Annotated[Path, typer.Option(help="Folder of pictures to score.")],
-    metrics: Annotated[str, typer.Option(help=f"Comma-separated: {', '.join(METRICS)}.")] = "fid",
-    reference: Annotated[Path | None, typer.Option(help="Folder of real pictures; paired by name for LPIPS.")] = None,
-    captions: Annotated[Path | None, typer.Option(help="CSV with the columns file and caption.")] = None,
-    protocol: Annotated[str, typer.Option(help=f"How FID and KID resize: {' or '.join(FID_RESIZES)}.")] = "clean",
+    samples: SamplesOption,
+    metrics: MetricsOption = "fid",
+    reference: ReferenceOption = None,
+    captions: CaptionsOption = None,
+    protocol: ProtocolOption = "clean",
+    dtype: Annotated[str, typer.Option(help=f"What networks compute in: {', '.join(DTYPES)}.")] = "float32",
     weights: WeightsOption = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in one forward pass.")] = None,
+    device: DeviceOption = "cpu",
+    batch_size: BatchOption = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder that keeps what was computed for the next run.")] = None,
     per_sample: Annotated[Path | None, typer.Option(help="Write per-sample scores to this CSV.")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Write a torch profiler's trace to this file (JSON).")] = None,
+    price_per_hour: Annotated[float | None, typer.Option(min=0, help="Of the device; gives the cost.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Scores a folder of samples: one decode of each picture feeds every metric."""
     with _sentences():
-        names, settings = _metric_names(metrics), named(protocol)
+        names, settings = _metric_names(metrics), named(protocol).with_dtype(dtype)
         subjects = samples_for(names, samples, reference, captions)
         real = _reference_set(names, samples, len(subjects), reference)
         if per_sample and not any(get_metric(name).per_sample for name in names):
@@ -59,17 +72,57 @@ def score(
             )
         folder = Weights(weights or default_folder())
         _fetch_missing(folder, names)
-        results, took = _compute(names, subjects, real, settings, folder, device, batch_size)
+        kept = BlockFolder(cache) if cache else None
+        with profiled(profile):
+            results, took = _compute(names, subjects, real, settings, folder, device, batch_size, kept)
         if per_sample:
-            _write_per_sample(per_sample, subjects, results)
-        for result in results:
-            for warning in result.warnings:
-                errors.print(f"Note: {warning}", style="yellow", markup=False)
+            write_per_sample(per_sample, subjects, results)
+        for note in [*took.notes, *(warning for result in results for warning in result.warnings)]:
+            errors.print(f"Note: {note}", style="yellow", markup=False)
+        reduced = sum(result.seconds["merge"] for result in results)
+        efficiency = efficiency_facts(took, reduced, price_per_hour)
         if as_json:
-            facts = {"scores": [_score_facts(result) for result in results], "efficiency": _efficiency_facts(took)}
-            print(json.dumps(facts, indent=2, ensure_ascii=False))
+            _print_json({"scores": [score_facts(result) for result in results], "efficiency": efficiency})
         else:
-            _print_table(results)
+            print_table(results)
+
+
+@app.command()
+def drift(
+    samples: SamplesOption,
+    metrics: MetricsOption = "fid",
+    reference: ReferenceOption = None,
+    captions: CaptionsOption = None,
+    protocol: ProtocolOption = "clean",
+    dtype: Annotated[str, typer.Option(help=f"The reduced precision: {' or '.join(DTYPES[1:])}.")] = "bfloat16",
+    weights: WeightsOption = None,
+    device: DeviceOption = "cpu",
+    batch_size: BatchOption = None,
+) -> None:
+    """Scores a folder in float32 and in a reduced precision and prints how far apart they are, as JSON."""
+    with _sentences():
+        names, settings = _metric_names(metrics), named(protocol).with_dtype(dtype)
+        subjects = samples_for(names, samples, reference, captions)
+        real = _reference_set(names, samples, len(subjects), reference)
+        folder = Weights(weights or default_folder())
+        _fetch_missing(folder, names)
+        from metrics.engine.drift import measure_drift
+        from metrics.engine.extractors import checked_device, pinned
+
+        moved = measure_drift(
+            subjects,
+            metrics=names,
+            protocol=pinned(settings, folder),
+            weights=folder,
+            reference=real,
+            device=checked_device(device),
+            batch_size=batch_size,
+        )
+        _print_json(moved.to_dict())
+
+
+def _print_json(facts: object) -> None:
+    print(json.dumps(facts, indent=2, ensure_ascii=False))
 
 
 def _metric_names(text: str) -> list[str]:
@@ -99,36 +152,31 @@ def _compute(
     weights: Weights,
     device: str,
     batch_size: int | None,
+    cache: BlockFolder | None,
 ) -> tuple[list[ScoreResult], Efficiency]:
     # Torch takes seconds to import: bad input is told before that.
     from metrics.engine.extractors import checked_device, pinned
-    from metrics.engine.onepass import compute_block, compute_reference
+    from metrics.engine.onepass import compute_blocks
+    from metrics.engine.references import reference_from_blocks
 
     place, protocol = checked_device(device), pinned(protocol, weights)
-    with _progress("Samples", len(subjects)) as advance:
-        block = compute_block(
-            subjects,
-            metrics=names,
+    parts = [(subjects, names), *([(real, compared_with_sets(names))] if real else [])]
+    with counting("Pictures", len(subjects) + len(real)) as advance:
+        blocks = compute_blocks(
+            parts,
             protocol=protocol,
             weights=weights,
             device=place,
             batch_size=batch_size,
             on_progress=advance,
+            cached=cache.lookup if cache else None,
         )
-    against = None
-    if real:
-        with _progress("Reference", len(real)) as advance:
-            against = compute_reference(
-                real,
-                metrics=names,
-                protocol=protocol,
-                weights=weights,
-                device=place,
-                batch_size=batch_size,
-                on_progress=advance,
-                cached=rows_of([block]),
-            )
-    return merge_scores([block], metrics=names, protocol=protocol, reference=against), block.efficiency
+    if cache:
+        for block in blocks:
+            cache.keep(block)
+    against = reference_from_blocks(blocks[1:], columns=reference_columns(names)) if real else None
+    results = merge_scores(blocks[:1], metrics=names, protocol=protocol, reference=against)
+    return results, blocks[0].efficiency
 
 
 def _fetch_missing(weights: Weights, metrics: Sequence[str]) -> None:
@@ -141,100 +189,8 @@ def _fetch_missing(weights: Weights, metrics: Sequence[str]) -> None:
 
 
 def _pull(weights: Weights, name: str) -> Path:
-    with _bar() as bar:
-        task = bar.add_task(f"Fetching {name}", total=None)
-        return weights.pull(name, on_bytes=lambda done, total: bar.update(task, completed=done, total=total))
-
-
-def _bar() -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(show_speed=True),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=errors, transient=False)
-
-
-@contextmanager
-def _progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar with count, rate and remaining time."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=errors) as bar:
-        task = bar.add_task(title, total=total, rate="")
-
-        def advance(done: int) -> None:
-            speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
-            bar.update(task, completed=done, rate=f"{speed:.1f} images/s" if speed else "")
-
-        yield advance
-
-
-def _score_facts(result: ScoreResult) -> dict[str, Any]:
-    spec = get_metric(result.metric)
-    return {
-        "metric": result.metric,
-        "title": spec.title,
-        "value": result.value,
-        "low": result.low,
-        "high": result.high,
-        "interval": result.interval,
-        "n": result.n,
-        "unit": spec.unit,
-        "direction": spec.direction,
-        "protocol": result.protocol["name"],
-        "fingerprint": result.fingerprint,
-        "settings": dict(result.protocol),
-        "reference": result.reference,
-        "details": dict(result.details),
-        "warnings": list(result.warnings),
-    }
-
-
-def _efficiency_facts(block: Efficiency) -> dict[str, Any]:
-    return {
-        "images": block.images,
-        "decoded": block.decoded,
-        "images_per_second": block.images_per_second,
-        "seconds": dict(block.seconds),
-        "peak_memory": block.peak_memory,
-        "device": block.device,
-        "batch_size": block.batch_size,
-        "threads": block.threads,
-        "versions": dict(block.versions),
-    }
-
-
-def _write_per_sample(target: Path, subjects: Sequence[Subject], results: Sequence[ScoreResult]) -> None:
-    columns: dict[str, Any] = {}
-    for result in results:
-        if result.per_sample is not None:
-            columns[result.metric] = result.per_sample
-            columns |= {f"{result.metric}_{name}": values for name, values in result.per_sample_details.items()}
-    try:
-        with target.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["file", *columns])
-            for index, subject in enumerate(subjects):
-                writer.writerow([subject.name, *(values[index].item() for values in columns.values())])
-    except OSError as fault:
-        raise BadInput(f"{target} cannot be written ({fault.strerror}); choose another path.") from None
-
-
-def _print_table(results: Sequence[ScoreResult]) -> None:
-    table = Table("Metric", "Value", "95 % interval", "n", "Protocol", "Fingerprint")
-    for each in results:
-        spec = get_metric(each.metric)
-        interval = "–" if each.low is None or each.high is None else f"{each.low:.4f} to {each.high:.4f}"
-        title = f"{spec.title} {'↑' if spec.higher_is_better else '↓'}"
-        table.add_row(title, f"{each.value:.4f}", interval, f"{each.n:,}", each.protocol["name"], each.fingerprint[:12])
-    Console().print(table)
+    with fetching(f"Fetching {name}") as on_bytes:
+        return weights.pull(name, on_bytes=on_bytes)
 
 
 @contextmanager

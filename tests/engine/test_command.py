@@ -43,6 +43,7 @@ def test_scores_of_two_folders(folders: Folders, weights: Weights, tmp_path: Pat
     done = engine(
         *("score", "--metrics", "fid,kid,lpips", "--samples", folders.samples, "--reference", folders.reference),
         *("--weights", weights.folder, "--per-sample", tmp_path / "each.csv", "--protocol", "clean", "--json"),
+        *("--price-per-hour", 1.8),
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -53,8 +54,12 @@ def test_scores_of_two_folders(folders: Folders, weights: Weights, tmp_path: Pat
         assert score["protocol"] == "clean"
         assert score["fingerprint"] == named("clean").fingerprint(score["metric"])
     assert result["efficiency"]["decoded"] == 48
-    assert result["efficiency"]["images_per_second"] > 0
-    assert "24/24" in done.stderr
+    took = result["efficiency"]
+    assert took["images_per_second"] > 0
+    assert {"decode", "resize", "forward", "reduce"} <= set(took["images_per_second_by_stage"])
+    assert 0 < took["busy_share"] < 1
+    assert took["cost_per_million_images"] == pytest.approx(1.8 / 3600 * 1e6 / took["images_per_second"])
+    assert "48/48" in done.stderr
     assert "FID on 24 samples is weak" in done.stderr
 
     with (tmp_path / "each.csv").open(newline="") as file:
@@ -64,6 +69,43 @@ def test_scores_of_two_folders(folders: Folders, weights: Weights, tmp_path: Pat
     assert mean == pytest.approx(result["scores"][2]["value"])
 
 
+def test_a_second_run_with_a_cache_decodes_nothing_and_says_the_same(
+    folders: Folders, weights: Weights, tmp_path: Path
+) -> None:
+    asked = (
+        *("score", "--metrics", "fid,lpips", "--samples", folders.samples, "--reference", folders.reference),
+        *("--weights", weights.folder, "--cache", tmp_path / "cache", "--price-per-hour", "2", "--json"),
+    )
+    first, second = (json.loads(run(*asked).stdout) for _ in range(2))
+    assert (first["efficiency"]["decoded"], second["efficiency"]["decoded"]) == (48, 0)
+    assert second["efficiency"]["cost_per_million_images"] is None
+    for key in ("value", "low", "high", "fingerprint"):
+        assert [score[key] for score in first["scores"]] == [score[key] for score in second["scores"]]
+    kept = set((tmp_path / "cache").iterdir())
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:-1])
+    third = json.loads(run(*asked).stdout)
+    assert third["efficiency"]["decoded"] == 48, "damaged files are passed over"
+    assert set((tmp_path / "cache").iterdir()) == kept
+
+
+def test_drift_of_a_reduced_precision(folders: Folders, weights: Weights) -> None:
+    done = run(
+        *("drift", "--metrics", "fid,lpips", "--samples", folders.samples, "--reference", folders.reference),
+        *("--weights", weights.folder, "--dtype", "bfloat16"),
+    )
+    assert done.exit_code == 0, done.stderr
+    drift = json.loads(done.stdout)
+    assert (drift["dtype"], drift["samples"], drift["references"]) == ("bfloat16", 24, 24)
+    fid, lpips = drift["metrics"]
+    assert fid["difference"] == pytest.approx(fid["reduced"] - fid["full"])
+    assert 0 < abs(fid["difference"]) < 0.05 * fid["full"]
+    assert fid["largest"] is None
+    assert 0 < lpips["mean"] < lpips["largest"] < 0.02
+    assert lpips["fingerprint"] == named().with_dtype("bfloat16").fingerprint("lpips")
+    assert 0 < drift["features"]["inception"]["mean"] < 0.05
+
+
 def test_bad_input_ends_a_real_process_without_traceback(tmp_path: Path) -> None:
     done = engine("score", "--samples", tmp_path / "nowhere", "--reference", tmp_path, "--json")
     assert done.returncode == 2
@@ -71,13 +113,15 @@ def test_bad_input_ends_a_real_process_without_traceback(tmp_path: Path) -> None
     assert done.stderr == f"There is no folder {tmp_path}/nowhere; give the path of a folder of pictures.\n"
 
 
-def test_a_table_for_people(folders: Folders, weights: Weights) -> None:
+def test_a_table_for_people_and_a_trace_for_the_curious(folders: Folders, weights: Weights, tmp_path: Path) -> None:
     done = run(
         *("score", "--metrics", "lpips", "--samples", folders.samples, "--reference", folders.reference),
-        *("--weights", weights.folder),
+        *("--weights", weights.folder, "--profile", tmp_path / "trace.json"),
     )
     assert done.exit_code == 0, done.stderr
     assert "LPIPS (AlexNet) ↓" in done.stdout
+    trace = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))
+    assert any(event["name"] == "mkldnn::_convolution_pointwise" for event in trace["traceEvents"])
 
 
 def test_clip_needs_an_imported_checkpoint_and_then_scores(
@@ -134,6 +178,20 @@ def test_bad_input_is_one_sentence_that_names_the_file(folders: Folders, weights
     )
     assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--device", "abacus") == (
         "There is no device “abacus” on this machine; choose cpu, or cuda where there is a GPU."
+    )
+    assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--dtype", "int8") == (
+        "There is no arithmetic called “int8”; choose from float32, bfloat16, float16."
+    )
+    assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--dtype", "float16") == (
+        "A CPU has no float16 arithmetic of its own; choose bfloat16 or float32, or a GPU."
+    )
+    file = folders.samples / "00.jpg"
+    assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--cache", file) == (
+        f"{file} cannot be a cache (File exists); give --cache another folder."
+    )
+    nowhere = tmp_path / "nowhere" / "trace.json"
+    assert refusal(*fid, "--samples", folders.samples, "--reference", other, "--profile", nowhere) == (
+        f"{nowhere} cannot be written (No such file or directory); choose another path for --profile."
     )
     (tmp_path / "captions.csv").write_text("name,text\n00.jpg,A canyon\n")
     captioned = ("--metrics", "clip_score", "--captions", tmp_path / "captions.csv")
