@@ -50,9 +50,10 @@ def require_allowance(enrolment: Enrolment) -> None:
     """Conflict when she has done her share, of the study or of the day."""
     left = allowance(enrolment)
     if left.only_for_today:
+        share = enrolment.study.votes_per_rater_per_day or 0
         raise Conflict(
-            f"This study takes {enrolment.study.votes_per_rater_per_day:,} answers a day from one rater, and yours of "
-            f"today are in; you can go on at 00:00 UTC."
+            f"This study takes {share:,} answer{'' if share == 1 else 's'} a day from one rater, and today's are in; "
+            "you can go on at 00:00 UTC."
         )
     if left.in_all == 0:
         raise Conflict("Your share of this study is done, so this answer was not needed any more.")
