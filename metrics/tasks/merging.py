@@ -21,6 +21,7 @@ from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 from metrics.models import ReferenceStatistics, Run
 from metrics.services import Result
+from metrics.tasks.drift import with_drift
 from metrics.tasks.efficiency import figures_of
 from metrics.tasks.lease import Lease
 from metrics.tasks.material import Cache, device, keep, load_block, obstacle_of, sentence_of, subject_of_media
@@ -47,7 +48,11 @@ def merge(run: Run, lease: Lease) -> None:
 
 def _merge(run: Run, lease: Lease) -> None:
     settled = set(run.scores.values_list("metric", flat=True))
-    results = _Merger(run, lease).results([name for name in run.metrics if name not in settled])
+    merger = _Merger(run, lease)
+    results = merger.results([name for name in run.metrics if name not in settled])
+    if merger.protocol.dtype != "float32":
+        lease.stage = f"measuring how far {merger.protocol.dtype} moves the scores"
+    results = with_drift(run, merger.protocol, results)
     services.finish_merge(run_id=run.pk, token=run.merge_token, results=results)
 
 

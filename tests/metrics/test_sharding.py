@@ -160,3 +160,31 @@ def test_a_run_goes_on_over_what_was_evicted_under_it(compute: Compute, research
 
     assert decoded(again) == 8
     assert figures(again) == figures(first)
+
+
+def test_reduced_precision_is_another_protocol_and_says_how_far_it_moves_a_value(
+    compute: Compute, researcher: User
+) -> None:
+    submission = photograph_submission(4, side=48)
+    metrics = ["fid", "lpips", "psnr"]
+    full = compute(services.start_run(submission=submission, metrics=metrics, actor=researcher))
+    wanted = services.ProtocolChoice(dtype="bfloat16")
+    reduced = compute(
+        services.start_run(submission=submission, metrics=metrics, protocol=wanted, actor=researcher),
+    )
+
+    assert (reduced.state, reduced.error) == (RunState.DONE, "")
+    for metric in ("fid", "lpips"):
+        before, after = full.scores.get(metric=metric), reduced.scores.get(metric=metric)
+        assert after.fingerprint != before.fingerprint
+        assert before.drift == {}
+        assert (after.drift["dtype"], after.drift["samples"]) == ("bfloat16", 4)
+        # Here the first samples are all of them.
+        assert before.value is not None
+        assert after.value is not None
+        assert after.drift["full"] == pytest.approx(before.value, rel=1e-4)
+        assert after.drift["shift"] == pytest.approx(after.value - before.value, rel=1e-3, abs=1e-6)
+        assert after.efficiency["dtype"] == "bfloat16"
+    # No network computes PSNR, so it is the same score.
+    assert reduced.scores.get(metric="psnr").drift == {}
+    assert reduced.scores.get(metric="psnr").fingerprint == full.scores.get(metric="psnr").fingerprint
