@@ -6,7 +6,9 @@ opened. Of the first video stream, as many frames as the protocol says are taken
 presentation time to the end of the last is cut into that many equal parts, and of each part the frame that is shown at
 its centre is taken (in a video of fewer frames, some of them more than once). Levels become RGB by FFmpeg's conversion
 with the file's own colour matrix, BT.601 where it names none. A turn by quarters that the file asks for is applied; the
-shape of its pixels and its transparency are ignored. At most 36,000 frames, 2^26 pixels and a side of 16,384.
+shape of its pixels and its transparency are ignored. At most 36,000 frames, 2^26 pixels and a side of 16,384. A file is
+refused as damaged where FFmpeg reports it, where frames that its header counts are missing, or where it ends before
+nine tenths of the time that it claims.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,6 +35,7 @@ MAX_PIXELS = 2**26
 CODECS = frozenset({"h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "ffv1"})
 
 _CONTAINERS = "mov,mp4,matroska,webm,avi"
+_STRICT = {"err_detect": "explode"}
 _KINDS = "MP4, QuickTime, WebM, Matroska, AVI"
 
 
@@ -72,7 +75,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[tuple["InputContainer", "Vide
     """The file's container and first video stream, what they may be checked, and all damage told in one sentence."""
     import av  # only where videos are scored
 
-    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
+    options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", **_STRICT}
     try:
         container = av.open(file, container_options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError):
@@ -101,12 +104,15 @@ def _check(stream: "VideoStream", name: str) -> None:
         )
     # The pass decodes several files at once already.
     stream.codec_context.thread_count = 1
+    stream.codec_context.options = _STRICT
 
 
 def _shown(container: "InputContainer", stream: "VideoStream", name: str) -> list[tuple[int, int]]:
     """When each frame is shown and for how long, in the stream's time, by reading the packets without decoding them."""
     shown = []
     for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise _cut_off(name)
         time = packet.pts if packet.pts is not None else packet.dts
         if packet.size and time is not None:
             shown.append((time, packet.duration or 0))
@@ -114,7 +120,25 @@ def _shown(container: "InputContainer", stream: "VideoStream", name: str) -> lis
             raise UnreadableImage(f"{name} has more than {MAX_FRAMES:,} frames; send a shorter video.")
     if not shown:
         raise UnreadableImage(f"{name} has no frame in it; send the file again.")
-    return sorted(shown)
+    shown.sort()
+    if len(shown) > 1 and not shown[-1][1]:
+        # A last frame of unknown length is shown as long as the one before it.
+        shown[-1] = (shown[-1][0], shown[-1][0] - shown[-2][0])
+    lasting = shown[-1][0] + shown[-1][1] - shown[0][0]
+    if len(shown) < stream.frames or (lasting and _claimed(container, stream) * 9 / 10 > lasting):
+        raise _cut_off(name)
+    return shown
+
+
+def _claimed(container: "InputContainer", stream: "VideoStream") -> float:
+    """How long the file claims to last, in the stream's time; 0 where it does not say or sound may last longer."""
+    if container.duration is None or stream.time_base is None or len(container.streams) > 1:
+        return 0
+    return container.duration / 1_000_000 / float(stream.time_base)
+
+
+def _cut_off(name: str) -> UnreadableImage:
+    return UnreadableImage(f"{name} is damaged or incomplete (frames are missing); send the file again.")
 
 
 def _centres(shown: Sequence[tuple[int, int]], frames: int) -> list[int]:
@@ -129,6 +153,8 @@ def _taken(decoded: Iterator["VideoFrame"], centres: Sequence[int], units: int) 
     shown: VideoFrame | None = None
     waiting = list(centres)
     for frame in decoded:
+        if frame.is_corrupt:
+            raise ValueError("a frame is damaged")
         begins = frame.pts if frame.pts is not None else frame.dts
         if begins is None:
             continue

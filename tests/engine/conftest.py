@@ -20,6 +20,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from metrics.engine.protocol import Protocol, named
+from metrics.engine.scores import ScoreResult
 from metrics.engine.subjects import Picture, Subject
 from metrics.engine.weights import Weights
 
@@ -67,6 +68,21 @@ def _crop(picture: Pixels, draws: np.random.Generator) -> Pixels:
     height, width = draws.integers(72, 200, 2)
     top, left = draws.integers(0, picture.shape[0] - height), draws.integers(0, picture.shape[1] - width)
     return np.ascontiguousarray(picture[top : top + height, left : left + width])
+
+
+def large_crops(count: int) -> list[Pixels]:
+    """Crops of 176 × 192 pixels from the same photographs, each from another place."""
+    pictures = [np.array(Image.open(path).convert("RGB")) for path in PHOTOGRAPHS]
+    return [
+        np.ascontiguousarray(pictures[index % len(pictures)][20 * index :][:176, 10 * index :][:, :192])
+        for index in range(count)
+    ]
+
+
+def bits(score: ScoreResult) -> bytes:
+    """A score's per-sample values, to the last bit."""
+    assert score.per_sample is not None
+    return score.per_sample.tobytes()
 
 
 def degraded(picture: Pixels) -> Pixels:
