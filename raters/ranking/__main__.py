@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0, or 2 with a sentence on standard error when the votes or options are wrong."""
     options = _parser().parse_args(arguments)
     try:
-        votes, names = read_votes(options.votes, options.criterion)
+        votes, names = read_votes(options.votes, options.criterion, options.covariates)
         asked = CLUSTERS if options.cluster is None else _split(options.cluster)
         if options.cluster is not None:
             for kind in asked:
@@ -43,8 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _names(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()]
+
+
 def _split(clusters: str) -> list[str]:
-    kinds = [kind.strip() for kind in clusters.split(",") if kind.strip()]
+    kinds = _names(clusters)
     return [] if kinds == ["none"] else kinds
 
 
@@ -63,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--anchor", metavar="NAME", help="the contestant fixed at 1500, or 0 on the log scale")
     parser.add_argument("--scale", choices=["elo", "log"], default="elo")
     parser.add_argument("--phantom", type=float, default=0.5, metavar="X", help="0 for pure maximum likelihood")
+    parser.add_argument(
+        "--covariates",
+        type=_names,
+        default=[],
+        metavar="NAME,…",
+        help="columns of numbers, left less right (log pixels, seconds …), whose effect is taken out",
+    )
     parser.add_argument("--criterion", metavar="NAME", help="only the votes on this criterion")
     parser.add_argument("--seed", type=int, default=0, help="of the simulation behind the rank intervals")
     parser.add_argument("--json", action="store_true")

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 from typing import Self
 
 import numpy as np
@@ -14,6 +15,7 @@ Floats = NDArray[np.float64]
 
 OUTCOMES = ("left", "right", "tie", "both_bad")
 LEFT, RIGHT, TIE, BOTH_BAD = range(4)
+BYTE = 256  # values that one takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,27 +74,31 @@ class Votes:
             UnknownOutcome: an outcome is not one of `OUTCOMES`.
             UnknownContestant: a label is not among `names`.
         """
-        first, second, said = _Coder(), _Coder(), _Coder()
-        sides = first.encode(left), second.encode(right)
-        answer = said.encode(outcome)
-        if unknown := set(said) - set(OUTCOMES):
+        try:
+            said = _code(outcome, {word: code for code, word in enumerate(OUTCOMES)})
+        except KeyError:
+            unknown = set(outcome) - set(OUTCOMES)
             raise UnknownOutcome(
                 f"An outcome must be one of {', '.join(OUTCOMES)}, got {min(map(str, unknown))!r}; mend it."
-            )
-        seen = {str(label) for label in {*first, *second}}
-        listed = tuple(sorted(seen)) if names is None else tuple(names)
-        contestants = {name: code for code, name in enumerate(listed)}
-        if strangers := seen - contestants.keys():
-            raise UnknownContestant(
-                f"Every contestant voted on must be among the {len(listed)} names given, "
-                f"got {min(strangers)!r}; add it to the names or drop its votes."
-            )
+            ) from None
+        listed = tuple(sorted({str(label) for label in {*left, *right}})) if names is None else tuple(names)
+        places: dict[Hashable, int] = {name: code for code, name in enumerate(listed)}
+        try:
+            sides = [_code(side, places) for side in (left, right)]
+        except KeyError:  # a stranger, or labels that are no words
+            seen = {*left, *right}
+            if strangers := {str(label) for label in seen} - places.keys():
+                raise UnknownContestant(
+                    f"Every contestant voted on must be among the {len(listed)} names given, "
+                    f"got {min(strangers)!r}; add it to the names or drop its votes."
+                ) from None
+            sides = [_code(side, {label: places[str(label)] for label in seen}) for side in (left, right)]
         return cls(
-            left=first.recode(sides[0], contestants),
-            right=second.recode(sides[1], contestants),
-            outcome=said.recode(answer, {word: code for code, word in enumerate(OUTCOMES)}),
-            rater=None if rater is None else _Coder().encode(rater).astype(np.int64, copy=False),
-            prompt=None if prompt is None else _Coder().encode(prompt).astype(np.int64, copy=False),
+            left=sides[0],
+            right=sides[1],
+            outcome=said,
+            rater=None if rater is None else _number(rater),
+            prompt=None if prompt is None else _number(prompt),
         ), listed
 
     def only(self, rows: NDArray[np.bool_] | Codes) -> "Votes":
@@ -247,19 +253,15 @@ def _roomy(votes: int) -> int:
     return 2 * votes + 100_000
 
 
-class _Coder(dict[Hashable, int]):
-    """Numbers labels in the order in which they come."""
+def _number(labels: Sequence[Hashable]) -> Codes:
+    """(n,) the labels numbered in the order in which they come."""
+    return _code(labels, {label: code for code, label in enumerate(dict.fromkeys(labels))})
 
-    def __missing__(self, label: Hashable) -> int:
-        self[label] = code = len(self)
-        return code
 
-    def encode(self, labels: Sequence[Hashable]) -> NDArray[np.uint8] | Codes:
-        try:
-            return np.frombuffer(bytes(map(self.__getitem__, labels)), dtype=np.uint8)
-        except ValueError:  # more labels than a byte can tell apart: the slower way
-            return np.fromiter(map(self.__getitem__, labels), dtype=np.int64, count=len(labels))
-
-    def recode(self, codes: NDArray[np.uint8] | Codes, meaning: Mapping[str, int]) -> Codes:
-        """The codes that the labels have in `meaning`."""
-        return np.array([meaning[str(label)] for label in self], dtype=np.int64)[codes]
+def _code(labels: Sequence[Hashable], codes: Mapping[Hashable, int]) -> Codes:
+    """(n,) the code of each label; KeyError where there is none."""
+    # One call that looks up all labels takes less than a call for each.
+    found = itemgetter(*labels)(codes) if len(labels) > 1 else [codes[label] for label in labels]
+    if len(codes) <= BYTE:
+        return np.frombuffer(bytes(found), dtype=np.uint8).astype(np.int64)
+    return np.fromiter(found, dtype=np.int64, count=len(labels))

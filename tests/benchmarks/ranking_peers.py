@@ -75,10 +75,9 @@ class Columns:
         if kind == "codes":
             clusters = (self.rater, self.prompt) if clustered else ()
             return Votes(self.left, self.right, self.outcome, *clusters)
-        left, right, outcome, rater, prompt = self.words
-        return Votes.from_labels(
-            left, right, outcome, rater=rater if clustered else None, prompt=prompt if clustered else None
-        )[0]
+        *columns, rater, prompt = self.words
+        clusters = {"rater": rater, "prompt": prompt} if clustered else {}
+        return Votes.from_labels(*columns, **clusters, names=self.names)[0]
 
     def for_evalica(self, kind: str) -> tuple[Sequence[object] | Codes, Sequence[object] | Codes, list[evalica.Winner]]:
         if kind == "codes":
@@ -87,7 +86,7 @@ class Columns:
         return self.words[0], self.words[1], [meaning[word] for word in self.words[2]]
 
     def index(self, kind: str) -> pd.Index:
-        """Who the contestants are, which spares evalica to look for them."""
+        """Who the contestants are; it spares evalica, as `names` spares us, to look for them."""
         return pd.Index(range(len(self.names)) if kind == "codes" else self.names)
 
     def for_choix(self, kind: str) -> list[tuple[int, int]]:

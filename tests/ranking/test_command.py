@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raters.ranking import OUTCOMES
+from raters.ranking import OUTCOMES, Votes, rank
 from raters.ranking.__main__ import main
 from tests.ranking.simulated import World
 
@@ -108,6 +108,31 @@ def test_columns_may_come_in_any_order_with_others_among_them(
     assert {row["name"]: row["wins"] for row in report["ratings"]} == {"A": 1, "B": 1}
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_files_as_spreadsheets_write_them(tmp_path: Path, capsys: pytest.CaptureFixture[str], line_end: str) -> None:
+    """With a byte order mark, any line ends, and commas, quotes and line ends within names."""
+    rows = ["left,right,outcome", '"A, ""x""",B,left', 'B,"A, ""x""",tie', '"two\nlines",B,both_bad']
+    path = tmp_path / "v.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + line_end.join(rows).encode())
+    report = answer(capsys, path)
+    assert {row["name"]: row["comparisons"] for row in report["ratings"]} == {'A, "x"': 2, "B": 3, "two\nlines": 1}
+
+
+def test_covariates_are_columns_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    votes = WORLD.votes(np.random.default_rng(1), each=30)
+    pixels = np.random.default_rng(2).normal(0, 2, len(votes))
+    rows = zip(votes.left, votes.right, votes.outcome, pixels, strict=True)
+    path = write(
+        tmp_path / "v.csv", "left,right,outcome,pixels", *(f"m{a},m{b},{OUTCOMES[o]},{x}" for a, b, o, x in rows)
+    )
+    report = answer(capsys, path, "--covariates", "pixels")
+    plain = Votes(votes.left, votes.right, votes.outcome, covariates={"pixels": pixels})
+    expected = rank(plain, WORLD.names, cluster=()).covariates["pixels"]
+    assert report["covariates"]["pixels"] == {"value": pytest.approx(expected.value), "se": pytest.approx(expected.se)}
+    assert main([str(path), "--covariates", "pixels"]) == 0
+    assert "A typical difference of pixels: " in capsys.readouterr().out
+
+
 def test_no_votes_are_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = answer(capsys, write(tmp_path / "v.csv", "left,right,outcome"))
     assert report["ratings"] == []
@@ -149,14 +174,41 @@ def test_many_bad_rows_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixtu
     ("content", "arguments", "sentence"),
     [
         ("left,outcome\nA,left\n", (), "right is missing"),
-        ("", (), "left and right and outcome are missing"),
+        ("", (), "The line is empty."),
+        ("\n\n", (), "The line is empty."),
+        (
+            "left;right;outcome\nA;B;tie\n",
+            (),
+            "comma-separated; left and right and outcome are missing. The line is 'left;ri",
+        ),
         ("left,right,outcome,left\nA,B,tie,A\n", (), "named twice"),
         ("left,right,outcome\nA,B,tie\n", ("--cluster", "rater"), "needs a rater column"),
         ("left,right,outcome\nA,B,tie\n", ("--cluster", "town"), "must be one of rater, prompt"),
         ("left,right,outcome\nA,B,tie\n", ("--anchor", "Z"), "anchor must be one of"),
         ("left,right,outcome\nA,B,tie\n", ("--phantom", "-2"), "from 0 up"),
         ("left,right,outcome\nA,B,tie\n", ("--criterion", "x"), "no criterion column"),
-        (b"left,right,outcome\n\xff,B,tie\n", (), "UTF-8 text"),
+        (b"left,right,outcome\nA,B,tie\nCaf\xe9,B,tie\n", (), "UTF-8 text, but line 3 is not"),
+        ("left,right,outcome\nA,B,left\n".encode("utf-16"), (), "UTF-8 text, but line 1 is not"),
+        ("left,right,outcome\nA\0,B,tie\n", (), "Line 2: left must be text, got a null character"),
+        (
+            'left,right,outcome\nA,B,tie\n"C,B,left\nA,C,tie\n',
+            (),
+            "Line 3: expected 3 fields, as in the header, got 1.",
+        ),
+        ('left,right,outcome\n"A\nB",C,tie\n\nC,C,tie\n', (), "Line 5: left and right must differ"),
+        ("left,right,outcome\nA,B,tie\n", ("--covariates", "pixels"), "pixels is missing"),
+        (
+            "left,right,outcome,pixels\nA,B,tie,wide\n",
+            ("--covariates", "pixels"),
+            "Line 2: pixels must be a finite number",
+        ),
+        (
+            "left,right,outcome,pixels\nA,B,tie,nan\n",
+            ("--covariates", "pixels"),
+            "Line 2: pixels must be a finite number",
+        ),
+        ("left,right,outcome,rater\nA,B,tie,r\n", ("--covariates", "rater"), "has another meaning"),
+        ("left,right,outcome,position\nA,B,tie,1\n", ("--covariates", "position"), "must not be called position"),
         ("left,right,outcome\n" + "A" * 200_000 + ",B,tie\n", (), "not a CSV table"),
     ],
 )
