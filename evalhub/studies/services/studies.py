@@ -30,6 +30,7 @@ DEFAULT_CRITERIA = [("quality", "Quality", "Which picture is better?")]
 # What an owner may change at any time, and what publishing freezes.
 CLOSING = {"vote_budget", "closes_when_separated"}
 LIMITS = {"votes_per_rater", "votes_per_rater_per_day", "vote_budget"}
+LARGEST_LIMIT = 2**31 - 1  # that its column holds
 CHANGEABLE = {"name", "description", "consent", "instructions", "works_without_javascript"} | LIMITS | CLOSING
 # Had somebody seen ratings, hiding them later would hide nothing; and who was promised that they are hidden, was.
 FROZEN = {"presentation_edge", "publishes_late"}
@@ -59,8 +60,8 @@ def create_study(
         )
     if not name.strip():
         raise Refusal("A study needs a name.")
-    if modality != Modality.IMAGE:
-        raise Refusal(f"This site compares images so far; it cannot take a study of modality “{modality}” yet.")
+    if modality not in Modality.values:
+        raise Refusal(f"A study compares {' or '.join(Modality.values)}; “{modality[:100]}” is neither.")
     try:
         with transaction.atomic():
             study = Study.objects.create(slug=slug, name=name.strip(), modality=modality, created_by=actor, **fields)
@@ -134,8 +135,8 @@ def change_study(*, study: Study, actor: User, **changes: Any) -> Study:
     if locked.published_at and set(changed) & FROZEN:
         raise Conflict("This study is published, which froze how its pictures are shown and when its ratings are.")
     for name in LIMITS & set(changed):
-        if changed[name] is not None and changed[name] < 1:
-            raise Refusal(f"A limit on votes is a number from 1 up, or none; got {changed[name]:,}.")
+        if changed[name] is not None and not 1 <= changed[name] <= LARGEST_LIMIT:
+            raise Refusal(f"A limit on votes is a number from 1 to {LARGEST_LIMIT:,}, or none; got {changed[name]:,}.")
     if "consent" in changed:
         changed["consent_version"] = locked.consent_version + 1
     told = {"before": {name: getattr(locked, name) for name in changed}, "after": dict(changed)}
