@@ -1,5 +1,11 @@
-"""Raters compare on pages, so this room adds nothing to the API."""
+"""What programs can ask of raters and ship tests; raters themselves compare on pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from raters.api import ExclusionView, RatersView, ShipTestsView
+
+urlpatterns = [
+    path("studies/<slug:slug>/raters/", RatersView.as_view(), name="raters"),
+    path("studies/<slug:slug>/raters/<uuid:rater_id>/exclusion/", ExclusionView.as_view(), name="rater_exclusion"),
+    path("studies/<slug:slug>/ship-tests/", ShipTestsView.as_view(), name="ship_tests"),
+]

@@ -3,7 +3,7 @@
 from raters.services.closing import answers_counted, close_if_done
 from raters.services.enrolling import consent, enrol, enrol_simulated, needs_consent, set_exclusion, set_group, start
 from raters.services.fitting import fit_of, refit, studies_to_refit
-from raters.services.margins import register_margin, withdraw_margin
+from raters.services.margins import LARGEST_MARGIN, register_margin, withdraw_margin
 from raters.services.offering import answered_by, mark_shown, next_comparison
 from raters.services.on_demand import ask_for_fit, fit_slice, fits_to_resume
 from raters.services.preparing import prepare_presentation, studies_to_prepare
@@ -13,6 +13,7 @@ from raters.services.slices import groups_of, normalise_slice, slice_title, tags
 from raters.services.voting import cast_vote, choices_of, last_answered, next_revision, undo_last
 
 __all__ = [
+    "LARGEST_MARGIN",
     "Reproduction",
     "answered_by",
     "answers_counted",

@@ -15,7 +15,7 @@ from raters.ranking import Ranking, rank, ship_verdict
 from raters.services.computing import Computed, contestant_name, options_of
 from raters.services.cut_off import safe_cut_off
 
-LARGEST = 1000.0  # Elo; odds of more than 300 to 1 are no margin
+LARGEST_MARGIN = 1000.0  # Elo; odds of more than 300 to 1 are no margin
 
 
 def register_margin(
@@ -35,8 +35,8 @@ def register_margin(
         raise Refusal(f"“{criterion}” is no criterion of this study; choose one that is.")
     if candidate == baseline:
         raise Refusal(f"A ship test takes two different checkpoints, got “{candidate}” for both; change one of them.")
-    if not (math.isfinite(margin) and 0 < margin <= LARGEST):
-        raise Refusal(f"The margin is a number of Elo above 0 and at most {LARGEST:g}, got {margin:g}.")
+    if not (math.isfinite(margin) and 0 < margin <= LARGEST_MARGIN):
+        raise Refusal(f"The margin is a number of Elo above 0 and at most {LARGEST_MARGIN:g}, got {margin:g}.")
     after = safe_cut_off(study)
     try:
         with transaction.atomic():

@@ -1,0 +1,124 @@
+"""Raters and ship tests for programs."""
+
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from evalhub.problems import Refusal
+from evalhub.studies.access import Actor, get_study
+from evalhub.studies.models import Criterion, Study
+from raters import services
+from raters.models import Enrolment, Outcome, Standing
+from raters.review_views import raters_of
+from raters.ship_views import ship_tests_of
+
+CRITERION = OpenApiParameter("criterion", str, description="A criterion's key; the study's first by default.")
+
+
+class RaterPages(LimitOffsetPagination):
+    default_limit = 100
+    max_limit = 1000
+
+
+class StandingSerializer(serializers.ModelSerializer):
+    """One rater beside the newest ranking; null where her votes cannot tell."""
+
+    class Meta:
+        model = Standing
+        exclude = ("id", "enrolment", "criterion")
+
+
+class RaterSerializer(serializers.Serializer):
+    rater = serializers.UUIDField(source="rater_id")
+    simulated = serializers.BooleanField(source="rater.simulated")
+    group = serializers.CharField()
+    state = serializers.CharField()
+    excluded_at = serializers.DateTimeField(allow_null=True)
+    exclusion_reason = serializers.CharField()
+    standing = serializers.SerializerMethodField()
+
+    @extend_schema_field(StandingSerializer(allow_null=True))
+    def get_standing(self, enrolment: Enrolment) -> dict[str, object] | None:
+        found = enrolment.on_criterion  # type: ignore[attr-defined]  # what `raters_of` fetched with her
+        return StandingSerializer(found[0]).data if found else None
+
+
+class ExclusionSerializer(serializers.Serializer):
+    reason = serializers.CharField(
+        allow_blank=True, max_length=500, help_text="Why her votes are left out; empty lets them in again."
+    )
+
+
+class VerdictSerializer(serializers.Serializer):
+    outcome = serializers.ChoiceField(choices=Outcome)
+    difference = serializers.FloatField(allow_null=True, help_text="Candidate less baseline, in Elo.")
+    low = serializers.FloatField(allow_null=True)
+    high = serializers.FloatField(allow_null=True)
+    more_votes = serializers.IntegerField(allow_null=True, help_text="About so many between the two would decide.")
+    votes = serializers.IntegerField(help_text="Answers counted: those after the registration.")
+    sentence = serializers.CharField()
+    fit = serializers.UUIDField(source="fit_id")
+    at = serializers.DateTimeField(source="fit.created_at")
+
+
+class ShipTestSerializer(serializers.Serializer):
+    id = serializers.UUIDField(source="margin.pk")
+    criterion = serializers.CharField(source="margin.criterion.key")
+    candidate = serializers.CharField(source="margin.candidate")
+    baseline = serializers.CharField(source="margin.baseline")
+    margin = serializers.FloatField(source="margin.margin", help_text="Elo.")
+    registered_at = serializers.DateTimeField(source="margin.registered_at")
+    after_vote = serializers.IntegerField(source="margin.after_vote", help_text="Only votes with a higher id count.")
+    withdrawn_at = serializers.DateTimeField(source="margin.withdrawn_at", allow_null=True)
+    withdrawal_reason = serializers.CharField(source="margin.withdrawal_reason")
+    verdict = VerdictSerializer(allow_null=True, help_text="The newest.")
+    decided = VerdictSerializer(allow_null=True, help_text="The first that was not undecided.")
+
+
+class RatersView(ListAPIView):
+    serializer_class = RaterSerializer
+    pagination_class = RaterPages
+
+    @extend_schema(operation_id="list_raters", parameters=[CRITERION])
+    def get(self, request: Request, slug: str) -> Response:
+        """Every rater with her standing beside the newest ranking, the least trusted first; for owners."""
+        study = get_study(Actor.of(request), slug, "manage")
+        page = self.paginate_queryset(raters_of(study, _criterion(study, request.query_params.get("criterion", ""))))
+        return self.get_paginated_response(RaterSerializer(page, many=True).data)
+
+
+class ExclusionView(APIView):
+    @extend_schema(operation_id="exclude_rater", request=ExclusionSerializer, responses=RaterSerializer)
+    def post(self, request: Request, slug: str, rater_id: UUID) -> Response:
+        """Leave a rater's votes out of the rankings, for a reason, or let them in again; for owners. It is logged."""
+        actor = Actor.of(request)
+        study = get_study(actor, slug, "manage")
+        asked = ExclusionSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        enrolment = get_object_or_404(Enrolment.objects.select_related("rater", "study"), study=study, rater=rater_id)
+        services.set_exclusion(enrolment=enrolment, reason=asked.validated_data["reason"], actor=actor.user)
+        changed = raters_of(study, _criterion(study, "")).get(pk=enrolment.pk)
+        return Response(RaterSerializer(changed).data)
+
+
+class ShipTestsView(APIView):
+    @extend_schema(operation_id="list_ship_tests", responses=ShipTestSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """All margins ever registered, the newest first, with what the votes since then say."""
+        actor = Actor.of(request)
+        study = get_study(actor, slug, "see")
+        return Response(ShipTestSerializer(ship_tests_of(study, actor), many=True).data)
+
+
+def _criterion(study: Study, key: str) -> Criterion:
+    criteria = {criterion.key: criterion for criterion in study.criteria.all()}
+    if key and key not in criteria:
+        raise Refusal(f"The study has no criterion “{key}”; it has {', '.join(criteria)}.")
+    return criteria[key] if key else next(iter(criteria.values()))
