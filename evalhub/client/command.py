@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,8 +18,17 @@ import typer
 
 from evalhub.client import configuration
 from evalhub.client.configuration import Site
-from evalhub.client.connection import FACTS, Client, Problem, Submission, Unreachable
-from evalhub.client.display import Progress, describe_run, say, show_leaderboard, show_run, show_submission, warn
+from evalhub.client.connection import FACTS, Client, Problem, Unreachable
+from evalhub.client.display import (
+    Progress,
+    describe_run,
+    say,
+    show_leaderboard,
+    show_metrics,
+    show_run,
+    show_submission,
+    warn,
+)
 from evalhub.client.layout import BadLayout, find
 
 app = typer.Typer(
@@ -90,7 +100,7 @@ def submit(
         if not submission.is_complete:
             raise typer.Exit(1)
         if wait:
-            _wait_for_scores(site, submission)
+            _wait_for_scores(lambda: next(iter(site.runs(submission.id)), None))
 
 
 @app.command()
@@ -111,6 +121,29 @@ def status(
             step = row["checkpoint"]["step"]
             name = row["checkpoint"]["name"] + ("" if step is None else f" @ {step:,}")
             say(f"{row['id']}  {row['state']:<10}  {name}")
+
+
+@app.command()
+def score(
+    submission: Annotated[uuid.UUID, typer.Argument(help="A complete submission's id.")],
+    metrics: Annotated[str | None, typer.Option("--metrics", help="Names with commas; without it the usual.")] = None,
+    protocol: Annotated[str, typer.Option("--protocol", help="clean or tf1.")] = "clean",
+    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
+    offered: Annotated[bool, typer.Option("--list", help="Only say which metrics there are for it.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the machines have scored it.")] = False,
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Have the machines score a submission, or score it again by other metrics."""
+    with _site(url, token) as site:
+        if offered:
+            show_metrics(site.metrics(str(submission)))
+            return
+        names = [name.strip() for name in metrics.split(",") if name.strip()] if metrics is not None else None
+        run = site.score(str(submission), names, protocol=protocol, dtype=dtype)
+        say(run["url"])
+        if wait:
+            _wait_for_scores(lambda: site.run(run["id"]))
 
 
 @app.command()
@@ -167,17 +200,18 @@ def _site(url: str | None, token: str | None) -> Client:
     return Client(site.url, site.token)
 
 
-def _wait_for_scores(site: Client, submission: Submission) -> None:
+def _wait_for_scores(ask: Callable[[], dict[str, Any] | None]) -> None:
+    """Args: ask: gives the run as it is now, or nothing while none has begun."""
     say("Waiting for the scores; Ctrl-C stops the waiting, not the scoring.")
     told = ""
-    while not (runs := site.runs(submission.id)) or runs[0]["finished_at"] is None:
-        line = describe_run(runs[0]) if runs else "Waiting for a worker"
+    while not (run := ask()) or run["finished_at"] is None:
+        line = describe_run(run) if run else "Waiting for a worker"
         if line != told:
             warn(line)
             told = line
         time.sleep(WAIT_SECONDS)
-    show_run(runs[0])
-    if runs[0]["state"] != "done":
+    show_run(run)
+    if run["state"] != "done":
         raise typer.Exit(1)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +136,28 @@ class Client:
     def runs(self, submission_id: str) -> list[dict[str, Any]]:
         """The machines' passes over a submission, newest first."""
         return list(self._ask("GET", f"submissions/{submission_id}/runs/"))
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """How far one run has come, and its scores."""
+        return dict(self._ask("GET", f"runs/{quote(run_id, safe='')}/"))
+
+    def metrics(self, submission_id: str) -> list[dict[str, Any]]:
+        """Every metric that there is, and what is in the way of each for this submission."""
+        return list(self._ask("GET", f"submissions/{quote(submission_id, safe='')}/metrics/"))
+
+    def score(
+        self,
+        submission_id: str,
+        metrics: Sequence[str] | None = None,
+        *,
+        protocol: str = "clean",
+        dtype: str = "float32",
+    ) -> dict[str, Any]:
+        """Start a run over a complete submission; without `metrics`, of the usual ones."""
+        wanted: dict[str, Any] = {"protocol": protocol, "dtype": dtype}
+        if metrics is not None:
+            wanted["metrics"] = list(metrics)
+        return dict(self._ask("POST", f"submissions/{quote(submission_id, safe='')}/runs/", json=wanted))
 
     def leaderboard(self, study: str) -> dict[str, Any]:
         """Ratings by people and scores by machines."""

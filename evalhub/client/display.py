@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -122,6 +122,14 @@ def show_run(run: Mapping[str, Any]) -> None:
     say(f"The run is {run['state']}. {run['error']}".rstrip())
     for score in run["scores"]:
         say(f"  {score['metric']}: {_score(score)} (n = {score['n']:,}) {score['note']}".rstrip())
+
+
+def show_metrics(choices: Sequence[Mapping[str, Any]]) -> None:
+    """Every metric with what it is, or what is in its way; those marked * are the usual ones."""
+    for choice in choices:
+        mark = "*" if choice["automatic"] else "-" if choice["obstacle"] else " "
+        told = choice["obstacle"] or f"{choice['title']} ({choice['group'].lower()})"
+        say(f"{mark} {choice['metric']:<24} {' '.join(filter(None, (told, choice['waits'])))}")
 
 
 def show_leaderboard(board: Mapping[str, Any]) -> None:

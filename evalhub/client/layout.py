@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".mp4", ".webm", ".mov", ".mkv"}
+EXTENSIONS = {".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".mp4", ".webm", ".mov", ".mkv", ".avi"}
 MANIFESTS = ("manifest.csv", "manifest.jsonl")
 UNSEEN = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 

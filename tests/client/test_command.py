@@ -140,6 +140,22 @@ def test_leaderboard_and_export(desk: Desk, outputs: Path, tmp_path: Path) -> No
     assert desk.run("export", "--study", "faces", "-o", "board.xls").returncode == 2
 
 
+def test_metrics_are_listed_and_asked_for(desk: Desk, outputs: Path) -> None:
+    assert submit(desk, outputs, "scored")[0] == 0
+    with desk.client() as site:
+        submission = next(row["id"] for row in site.submissions("faces") if row["checkpoint"]["name"] == "scored")
+    listed = desk.run("score", submission, "--list").stdout
+    assert "* clip_score               CLIPScore (ViT-B/32) (prompts) CLIPScore (ViT-B/32) waits for" in listed
+    assert "- psnr                     PSNR compares each sample with its prompt's reference, and 3 of 3" in listed
+
+    started = desk.run("score", submission, "--metrics", "clip_score", "--protocol", "tf1", "--wait")
+    assert started.stdout.startswith(f"{desk.system.url}/runs/")
+    assert "clip_score: waiting for weights" in started.stdout
+    refused = desk.run("score", submission, "--metrics", "psnr,fids")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "There is no metric called “fids”" in refused.stderr
+
+
 def test_the_client_for_scripts(desk: Desk, outputs: Path) -> None:
     with desk.client() as site:
         assert [study["slug"] for study in site.studies()] == ["faces"]
