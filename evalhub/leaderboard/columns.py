@@ -56,7 +56,7 @@ NAME = Column("name", "Contestant", CONTESTANT, "low")
 RANK = Column("rank", "Rank", PEOPLE, "low")
 FIXED = (
     Column("rating", "Elo", PEOPLE, better="high", unit="Elo"),
-    Column("next", "Against the next", PEOPLE, "low"),
+    Column("next", "To the next", PEOPLE, "low"),
     Column("comparisons", "Votes", PEOPLE),
     Column("win_rate", "Win", PEOPLE),
     Column("tie_rate", "Tie", PEOPLE),

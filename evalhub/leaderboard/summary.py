@@ -33,12 +33,10 @@ def summary(board: Leaderboard) -> list[Sentence]:
 
 
 def _first_places(ranked: list[Row]) -> list[Sentence]:
-    """Who may be the best, by the simultaneous rank intervals."""
+    """Who may be the best, by the simultaneous rank intervals; of a single one the lead says more."""
     first = [row for row in ranked if row.rating and row.rating.rank_low == 1]
-    if len(ranked) < 2 or not first:
+    if len(first) < 2:
         return []
-    if len(first) == 1:
-        return [Sentence(f"{first[0].checkpoint} is first: no other contestant can be, with 95 % confidence.")]
     if len(first) == len(ranked):
         return [Sentence(f"Any of the {counted(len(first))} contestants may be the best: the votes do not say yet.")]
     if len(first) > MOST_NAMES:
@@ -53,11 +51,10 @@ def _lead(board: Leaderboard, ranked: list[Row]) -> list[Sentence]:
     if len(ranked) < 2 or not pairs or pairs[0]["upper"] != str(ranked[0].checkpoint.pk):
         return []
     pair, upper, lower = pairs[0], ranked[0].checkpoint, ranked[1].checkpoint
-    span = f"[{whole(pair['low'])}, {whole(pair['high'])}]"
+    ahead = f"{whole(pair['difference'])} Elo [{whole(pair['low'])}, {whole(pair['high'])}]"
     if pair["separated"]:
-        return [Sentence(f"{upper} is ahead of {lower} by {whole(pair['difference'])} Elo {span}.", "good")]
-    text = f"{upper} is {whole(pair['difference'])} Elo {span} above {lower}, which is not settled: "
-    return [Sentence(text + f"{votes_more(pair.get('more_votes'))}.")]
+        return [Sentence(f"{upper} is ahead of {lower} by {ahead}.", "good")]
+    return [Sentence(f"{upper} is {ahead} above {lower}, which is not settled: {votes_more(pair.get('more_votes'))}.")]
 
 
 def _verdicts(fit: Fit) -> list[Sentence]:
@@ -89,8 +86,13 @@ def votes_more(votes: int | None) -> str:
     """About how many votes are missing, to two digits."""
     if votes is None:
         return "no number of votes would settle it if they are as alike as they seem"
-    rounded = int(float(f"{votes:.2g}"))
+    rounded = two_digits(votes)
     return f"about {rounded:,} vote{'' if rounded == 1 else 's'} more between the two"
+
+
+def two_digits(number: int) -> int:
+    """What is only known roughly is not written to the last digit."""
+    return int(float(f"{number:.2g}"))
 
 
 def whole(number: float) -> str:

@@ -87,7 +87,7 @@ class Leaderboard:
     @property
     def heads(self) -> tuple[Column, ...]:
         """The columns of the table from the left."""
-        return (RANK, NAME, *self.shown)
+        return (NAME, RANK, *self.shown)
 
     @property
     def is_settled(self) -> bool:

@@ -2,13 +2,15 @@
 
 from evalhub.leaderboard.charts.concordance import agreement_chart
 from evalhub.leaderboard.charts.curves import curves_chart
-from evalhub.leaderboard.charts.drawing import Picture, inline_svg, plain_svg, png
+from evalhub.leaderboard.charts.drawing import NARROW, WIDTH, Picture, inline_svg, plain_svg, png
 from evalhub.leaderboard.charts.history import history_chart
 from evalhub.leaderboard.charts.matrix import matrix_chart
 from evalhub.leaderboard.charts.pareto import pareto_chart
 from evalhub.leaderboard.charts.ratings import ratings_chart
 
 __all__ = [
+    "NARROW",
+    "WIDTH",
     "Picture",
     "agreement_chart",
     "curves_chart",

@@ -1,7 +1,8 @@
 """From a Vega-Lite chart to what a page shows and a reader takes home."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -14,10 +15,13 @@ from raters.models import Fit
 # Two stand-ins that the page's own colours replace, so that one drawing serves light and dark.
 TEXT = "#010203"
 ACCENT = "#040506"
-WIDTH = 560
+# Of the plot without its labels, in pixels: on a page, and on a telephone.
+WIDTH, NARROW = 560, 230
+TELEPHONE, LEAST_WIDTH = 285, 140  # with names and plot; the plot alone
 ROW_HEIGHT = 26
 # A browser's letters may be wider than those that the names were measured with: room for that, per letter and at most.
 LETTER_MARGIN, WIDEST_MARGIN = 1.5, 60
+LETTER_WIDTH = 6.3  # about, in pixels at 12 pixels' height
 FONT = "system-ui, sans-serif"
 
 Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.VConcatChart
@@ -25,9 +29,13 @@ Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.VConcatCha
 
 @dataclass(frozen=True)
 class Picture:
-    """A chart and the rows that it was drawn from, which are its download as data."""
+    """A chart and the rows that it was drawn from, which are its download as data.
 
-    chart: Chart
+    Args:
+        draw: the chart with a plot of so many pixels' width.
+    """
+
+    draw: Callable[[int], Chart]
     values: Sequence[Mapping[str, Any]]
 
 
@@ -35,10 +43,29 @@ def data(values: Iterable[Mapping[str, Any]]) -> altair.Data:
     return altair.Data(values=list(values))
 
 
-def padding(names: Iterable[str], *, right: float = 5) -> dict[str, float]:
-    """Room around a drawing with these names at its left."""
+def padding(left: Iterable[str] = (), right: Iterable[str] = ()) -> dict[str, float]:
+    """Room around a drawing with these names at its left and at its right."""
+    room = {
+        side: min(5 + LETTER_MARGIN * max(map(len, names), default=0), WIDEST_MARGIN)
+        for side, names in (("left", left), ("right", right))
+    }
+    return {**room, "top": 5, "bottom": 5}
+
+
+def beside_names(width: int, names: Iterable[str]) -> int:
+    """The width of a plot that has names at its left: on a telephone it gives way to them."""
     longest = max(map(len, names), default=0)
-    return {"left": min(5 + LETTER_MARGIN * longest, WIDEST_MARGIN), "top": 5, "right": right, "bottom": 5}
+    return width if width > NARROW else max(LEAST_WIDTH, TELEPHONE - int(LETTER_WIDTH * longest))
+
+
+def across_axis(width: int) -> altair.Axis:
+    """Not flush: shifted inwards, the outer numbers would run into their neighbours."""
+    return altair.Axis(labelFlush=False, tickCount=max(3, width // 75))
+
+
+def folded(title: str, width: int) -> list[str]:
+    """A title in lines that are no longer than the axis."""
+    return textwrap.wrap(title, max(20, int(width / LETTER_WIDTH)))
 
 
 def simulated_note(fit: Fit | None) -> str:
@@ -46,15 +73,15 @@ def simulated_note(fit: Fit | None) -> str:
     return f" ({fit.simulated_votes:,} of {fit.votes:,} votes simulated)" if fit and fit.simulated_votes else ""
 
 
-def inline_svg(picture: Picture) -> str:
+def inline_svg(picture: Picture, width: int = WIDTH) -> str:
     """The drawing for a page: it takes the page's text and accent colours."""
-    drawn = _drawn(_configured(picture.chart))
+    drawn = _drawn(_configured(picture.draw(width)))
     return drawn.replace(TEXT, "currentColor").replace(ACCENT, "var(--accent)")
 
 
 def plain_svg(picture: Picture) -> str:
     """The drawing for a paper or a slide: dark on nothing."""
-    return _drawn(_configured(picture.chart)).replace(TEXT, "#222222").replace(ACCENT, "#1f6feb")
+    return _drawn(_configured(picture.draw(WIDTH))).replace(TEXT, "#222222").replace(ACCENT, "#1f6feb")
 
 
 def png(picture: Picture) -> bytes:
@@ -80,6 +107,7 @@ def _configured(chart: Chart) -> str:
             titlePadding=10,
         )
         .configure_header(**quiet, labelFontSize=12, labelFontWeight="bold", labelAnchor="start", labelLimit=0)
+        .configure_title(font=FONT, fontSize=13, fontWeight="bold", color=TEXT)
         .configure_text(font=FONT, fontSize=12, color=TEXT)
         .configure_view(stroke=None)
     )

@@ -1,14 +1,17 @@
 """Ratings over the votes, fit by fit."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair
 
-from evalhub.leaderboard.charts.drawing import ACCENT, TEXT, WIDTH, Picture, data, simulated_note
+from evalhub.leaderboard.charts.drawing import ACCENT, TEXT, Picture, across_axis, data, folded, padding, simulated_note
+from evalhub.leaderboard.charts.labels import LINE, spread
 from evalhub.leaderboard.history import Trace
 from raters.models import Fit
 
 HEIGHT = 340
+MARGIN = 30  # Elo above the highest and below the lowest rating
 # More lines than that cannot be followed; the download has all.
 MOST_LINES = 12
 
@@ -31,29 +34,40 @@ def history_chart(traces: Sequence[Trace], fit: Fit | None) -> Picture | None:
         for frozen, rating in trace.ratings
     ]
     names = [str(trace.checkpoint) for trace in traces[:MOST_LINES]]
-    note = simulated_note(fit)
-    across = altair.X("votes:Q", title="Votes counted" + note, axis=altair.Axis(labelFlush=False, tickCount=6))
-    up = altair.Y("rating:Q", title="Elo", scale=altair.Scale(zero=False, nice=True, padding=8))
+    return Picture(lambda width: _draw(values, names, simulated_note(fit), width), values)
+
+
+def _draw(values: Sequence[dict[str, Any]], names: Sequence[str], note: str, width: int) -> altair.LayerChart:
+    ratings = [value["rating"] for value in values if value["contestant"] in names]
+    lowest, highest = min(ratings) - MARGIN, max(ratings) + MARGIN
+    across = altair.X("votes:Q", title=folded("Votes counted" + note, width), axis=across_axis(width))
+    scale = altair.Scale(domain=[lowest, highest], nice=False)
+    up = altair.Y("rating:Q", title="Elo", scale=scale)
     others = altair.Chart(data(value for value in values if value["contestant"] in names[1:]))
     leader = altair.Chart(data(value for value in values if value["contestant"] == names[0]))
-    ends = altair.Chart(data(_ends(values, names)))
+    ends = altair.Chart(data(_ends(values, names, (highest - lowest) / HEIGHT)))
     layers = [
         others.mark_line(stroke=TEXT, strokeWidth=1.25, opacity=0.45).encode(x=across, y=up, detail="contestant:N"),
-        leader.mark_area(fill=ACCENT, opacity=0.15).encode(x=across, y=altair.Y("low:Q", title="Elo"), y2="high:Q"),
+        leader.mark_area(fill=ACCENT, opacity=0.15, clip=True).encode(
+            x=across, y=altair.Y("low:Q", title="Elo", scale=scale), y2="high:Q"
+        ),
         leader.mark_line(stroke=ACCENT, strokeWidth=2).encode(x=across, y=up),
-        ends.mark_text(align="left", dx=6, fontSize=11).encode(x=across, y=up, text="contestant:N"),
+        ends.mark_text(align="left", dx=6, fontSize=11).encode(
+            x=across, y=altair.Y("name_at:Q", title="Elo", scale=scale), text="contestant:N"
+        ),
     ]
-    chart = altair.LayerChart(layer=layers).properties(
-        width=WIDTH,
+    return altair.LayerChart(layer=layers).properties(
+        width=width,
         height=HEIGHT,
         background="transparent",
-        padding={"left": 5, "top": 5, "bottom": 5, "right": 5},
+        padding=padding(right=names),
         description=f"Ratings over votes; the leader is {names[0]}.{note}",
     )
-    return Picture(chart, values)
 
 
-def _ends(values: Sequence[dict[str, object]], names: Sequence[str]) -> list[dict[str, object]]:
-    """Each line's last point."""
+def _ends(values: Sequence[dict[str, Any]], names: Sequence[str], elo_per_pixel: float) -> list[dict[str, Any]]:
+    """Each line's last point, and where its name goes beside it."""
     last = {value["contestant"]: value for value in values}
-    return [last[name] for name in names]
+    ends = [last[name] for name in names]
+    places = spread([end["rating"] for end in ends], LINE * elo_per_pixel)
+    return [{**end, "name_at": place} for end, place in zip(ends, places, strict=True)]

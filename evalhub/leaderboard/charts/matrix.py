@@ -57,7 +57,7 @@ def matrix_chart(matrix: Matrix, fit: Fit | None) -> Picture:
         width=CELL_WIDTH * len(names),
         height=ROW_HEIGHT * len(names),
         background="transparent",
-        padding=padding(names, right=60),
+        padding=padding(names, names),
         description="Head to head: the win share of each contestant against each other.",
     )
-    return Picture(chart, values)
+    return Picture(lambda width: chart, values)  # as wide as its contestants need

@@ -4,7 +4,17 @@ from typing import Any
 
 import altair
 
-from evalhub.leaderboard.charts.drawing import ACCENT, ROW_HEIGHT, WIDTH, Picture, data, padding, simulated_note
+from evalhub.leaderboard.charts.drawing import (
+    ACCENT,
+    ROW_HEIGHT,
+    Picture,
+    across_axis,
+    beside_names,
+    data,
+    folded,
+    padding,
+    simulated_note,
+)
 from evalhub.leaderboard.tables import Leaderboard
 
 
@@ -22,30 +32,32 @@ def ratings_chart(board: Leaderboard) -> Picture | None:
     ]
     if not values:
         return None
+    return Picture(lambda width: _draw(values, simulated_note(board.fit), width), values)
+
+
+def _draw(values: list[dict[str, Any]], note: str, width: int) -> altair.LayerChart:
     names = [value["contestant"] for value in values]
-    note = simulated_note(board.fit)
+    width = beside_names(width, names)
     place = altair.Y("contestant:N", sort=names, title=None)
     base = altair.Chart(data(values))
     interval = base.mark_rule(strokeWidth=2, stroke=ACCENT, opacity=0.55).encode(
         y=place,
         x=altair.X(
             "low:Q",
-            title="Elo, with its 95 % interval" + note,
+            title=folded("Elo, with its 95 % interval" + note, width),
             scale=altair.Scale(zero=False, nice=True, padding=12),
-            # Not flush: shifted inwards, the outer numbers would run into their neighbours.
-            axis=altair.Axis(labelFlush=False, tickCount=8),
+            axis=across_axis(width),
         ),
         x2="high:Q",
     )
     dot = base.mark_point(filled=True, size=70, color=ACCENT, opacity=1).encode(y=place, x=altair.X("rating:Q"))
-    chart = altair.LayerChart(layer=[interval, dot]).properties(
-        width=WIDTH,
+    return altair.LayerChart(layer=[interval, dot]).properties(
+        width=width,
         height=ROW_HEIGHT * len(values),
         background="transparent",
         padding=padding(names),
         description=_described(values) + note,
     )
-    return Picture(chart, values)
 
 
 def _described(values: list[dict[str, Any]]) -> str:

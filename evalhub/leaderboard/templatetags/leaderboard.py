@@ -13,7 +13,7 @@ from evalhub.leaderboard.matrix import Pair
 from evalhub.leaderboard.measures import Point
 from evalhub.leaderboard.questions import encoded
 from evalhub.leaderboard.scores import SCORING, Cell
-from evalhub.leaderboard.summary import votes_more
+from evalhub.leaderboard.summary import two_digits
 from evalhub.leaderboard.tables import Leaderboard, Row
 from evalhub.studies.templatetags.quantities import dollars, seconds
 from metrics.engine import registry
@@ -127,7 +127,7 @@ def _neighbour(row: Row) -> str:
     if row.next.separated:
         return SafeString('<span class="badge good">separated</span>')
     votes = row.next.more_votes
-    text = "open" if votes is None else votes_more(votes).removesuffix(" between the two")
+    text = "open" if votes is None else f"≈ {two_digits(votes):,} votes"
     return format_html('<span class="open-pair" title="{}">{}</span>', row.next.sentence, text)
 
 
@@ -170,8 +170,8 @@ def pair_cell(pair: Pair | None) -> str:
 def probability(value: float) -> str:
     """Never a certainty: the ends are bounds."""
     if value > 0.995:
-        return "> 99 %"
-    return "< 1 %" if value < 0.005 else f"{value:.0%}"
+        return "> 99%"
+    return "< 1%" if value < 0.005 else f"{value:.0%}"
 
 
 @register.filter

@@ -58,11 +58,11 @@ def _page(request: HttpRequest, slug: str, template: str, section: str) -> HttpR
     board = context["board"]
     if section:
         found = SECTIONS[section].content(board, question, request.GET)
-        context |= {"title": SECTIONS[section].title, "chart": _svg(found.pop("picture")), **found}
+        context |= {"title": SECTIONS[section].title, "chart": _drawings(found.pop("picture")), **found}
         return render(request, template, context)
     context |= {
         "summary": summary(board),
-        "chart": _svg(charts.ratings_chart(board)),
+        "chart": _drawings(charts.ratings_chart(board)),
         "column_groups": grouped(all_columns(board.columns)),
     }
     return render(request, f"{template}#board" if HtmxDetails(request) else template, context)
@@ -84,6 +84,7 @@ def _about(question: Question) -> dict[str, Any]:
     }
 
 
-def _svg(picture: charts.Picture | None) -> SafeString | None:
-    """Vega escapes every text that it draws."""
-    return mark_safe(charts.inline_svg(picture)) if picture else None
+def _drawings(picture: charts.Picture | None) -> list[tuple[str, SafeString]]:
+    """A chart for a page and one for a telephone, of which the style sheet shows one; Vega escapes what it draws."""
+    sizes = {"on-page": charts.WIDTH, "on-telephone": charts.NARROW} if picture else {}
+    return [(name, mark_safe(charts.inline_svg(picture, width))) for name, width in sizes.items() if picture]
