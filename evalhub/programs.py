@@ -14,13 +14,33 @@ def programs(environment: dict[str, str], home: Path, bind: str, port: int) -> l
     """The web server first, then what works behind it.
 
     Refits and other light tasks have a worker to themselves, so that a long shard delays none of them; it has two
-    children, so that neither does a study's presentation copies. On the `gpu` queue one child holds the device.
+    children, so that neither does a study's presentation copies. On the `gpu` queue each worker has one child, which
+    holds one device.
     """
     return [
         web(environment, home, f"[{bind}]:{port}" if ":" in bind else f"{bind}:{port}"),
         worker("default", 2, environment, home, port),
-        worker("gpu", 1, environment, home, port),
+        *gpu_workers(environment, home, port),
         beat(environment, home),
+    ]
+
+
+def gpus(environment: dict[str, str], devices: Path = Path("/dev")) -> list[str]:
+    """The GPUs of this machine as CUDA numbers them, without asking CUDA: those it is let see, or all there are."""
+    allowed = environment.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [name.strip() for name in allowed.split(",") if name.strip()]
+    return sorted((path.name.removeprefix("nvidia") for path in devices.glob("nvidia[0-9]*")), key=int)
+
+
+def gpu_workers(environment: dict[str, str], home: Path, port: int) -> list[Child]:
+    """One worker for each GPU, which sees no other; one in all where there is at most one, or the device is named."""
+    found = gpus(environment)
+    if len(found) < 2 or environment.get("TORCH_DEVICE", "auto") != "auto":
+        return [worker("gpu", 1, environment, home, port)]
+    return [
+        worker("gpu", 1, environment | {"CUDA_VISIBLE_DEVICES": name}, home, port, name=f"gpu-{number}")
+        for number, name in enumerate(found)
     ]
 
 
@@ -50,12 +70,13 @@ def web(environment: dict[str, str], home: Path, address: str) -> Child:
     )
 
 
-def worker(queue: str, children: int, environment: dict[str, str], home: Path, port: int) -> Child:
-    options = ["--queues", queue, "--concurrency", str(children), "--hostname", f"{queue}-{port}@%h"]
+def worker(queue: str, children: int, environment: dict[str, str], home: Path, port: int, *, name: str = "") -> Child:
+    name = name or queue
+    options = ["--queues", queue, "--concurrency", str(children), "--hostname", f"{name}-{port}@%h"]
     return Child(
-        f"worker-{queue}",
+        f"worker-{name}",
         [*CELERY, "worker", *options, "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
-        home / "logs" / f"worker-{queue}.log",
+        home / "logs" / f"worker-{name}.log",
         environment,
         # A task that is not done in ten seconds goes back to its queue; every task can run again.
         stop_harder=signal.SIGQUIT,
