@@ -40,11 +40,11 @@ def test_its_commands_run_and_its_backup_restores_into_an_empty_home(
 ) -> None:
     kept = pytestconfig.cache.mkdir("weights")  # where the tests of the metrics keep them too
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    looks, weights, backup, restore = blocks
+    looks, features, weights, backup, restore = blocks
     live.manage("shell", "-c", USERS + "users.create_user(username='in-the-backup', password='p')")
     (live.home / "media").mkdir(exist_ok=True)
     (live.home / "media" / "a picture").write_bytes(b"pixels")
-    for block in (looks, weights, backup):
+    for block in (looks, features, weights, backup):
         run_block(block, live, tmp_path, kept)
     with running() as empty:
         run_block(restore, empty, tmp_path, kept)
