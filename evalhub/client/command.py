@@ -4,7 +4,6 @@ Ends with 0 when all is well, with 1 when a submission is incomplete or the site
 asked for does not do.
 """
 
-import csv
 import json
 import sys
 import time
@@ -30,6 +29,7 @@ from evalhub.client.display import (
     warn,
 )
 from evalhub.client.layout import BadLayout, find
+from evalhub.client.sheet import write_rows
 
 app = typer.Typer(
     help="Submit a checkpoint's outputs to EvalHub and read the results.",
@@ -178,7 +178,7 @@ def export(
         if output.suffix == ".json":
             json.dump(board, file, indent=2)
         else:
-            _write_rows(file, board)
+            write_rows(file, board)
     say(f"The leaderboard is in {output}.")
 
 
@@ -213,36 +213,6 @@ def _wait_for_scores(ask: Callable[[], dict[str, Any] | None]) -> None:
     show_run(run)
     if run["state"] != "done":
         raise typer.Exit(1)
-
-
-def _write_rows(file: Any, board: dict[str, Any]) -> None:
-    """One line per contestant, with how many votes the whole ranking rests on and how many of them are simulated."""
-    fit = board["fit"] or {"votes": 0, "simulated_votes": 0}
-    ranking = {"ranking_votes": fit["votes"], "ranking_simulated_votes": fit["simulated_votes"]}
-    flat = [{name: _safe(value) for name, value in (_flat(row) | ranking).items()} for row in board["rows"]]
-    columns = list(dict.fromkeys(name for row in flat for name in row))
-    writer = csv.DictWriter(file, columns)
-    writer.writeheader()
-    writer.writerows(flat)
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: value for name, value in row.items() if name not in {"scores", "facts", "warnings"}}
-    plain |= {name: value for name, value in row["facts"].items() if name != "self_reported"}
-    for score in row["scores"]:
-        name = f"{score['metric']}:{score['fingerprint'][:8]}".rstrip(":")
-        plain |= {
-            name: score["value"],
-            f"{name} low": score["low"],
-            f"{name} high": score["high"],
-            f"{name} n": score["n"],
-        }
-    return plain | {"warnings": " ".join(row["warnings"])}
-
-
-def _safe(value: Any) -> Any:
-    """A name that a spreadsheet would run as a formula is quoted, as spreadsheets themselves do it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"} else value
 
 
 INTERRUPTED = 130

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from evalhub.client.command import _write_rows
 from evalhub.client.display import show_leaderboard
+from evalhub.client.sheet import write_rows
 
 
 def board(fit: dict[str, int] | None) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def board(fit: dict[str, int] | None) -> dict[str, Any]:
 
 def written(fit: dict[str, int] | None) -> dict[str, str]:
     file = io.StringIO()
-    _write_rows(file, board(fit))
+    write_rows(file, board(fit))
     return next(csv.DictReader(io.StringIO(file.getvalue())))
 
 
@@ -36,7 +36,7 @@ def test_it_says_how_many_votes_are_simulated() -> None:
 def test_a_name_is_no_formula_and_a_number_stays_one() -> None:
     line = written(None)
     assert (line["checkpoint"], line["rating"]) == ("'=cmd()", "-1.5")
-    assert (line["fid:aaaaaaaa"], line["fid:aaaaaaaa n"], line["warnings"]) == ("12.5", "97", "Few.")
+    assert (line["fid:aaaaaaaa"], line["fid:aaaaaaaa_n"], line["warnings"]) == ("12.5", "97", "Few.")
 
 
 def test_on_the_screen_every_score_has_its_number_of_samples(capsys: pytest.CaptureFixture[str]) -> None:
