@@ -34,9 +34,9 @@ def line(one: Measure | Claim) -> str:
 
 def _claim(one: Claim) -> str:
     limits = [f"{word} {limit:g}" for word, limit in (("at least", one.low), ("at most", one.high)) if isfinite(limit)]
-    goal = f"goal {' and '.join(limits)}: {'reached' if one.reached else 'MISSED'}"
+    goal = f" (goal {' and '.join(limits)}: {'reached' if one.reached else 'MISSED'})" if limits else ""
     figure = f"{one.value:.4g} {one.unit}".rstrip()
-    return f"{one.what}: {figure} ({goal}){'; ' + one.note if one.note else ''}"
+    return f"{one.what}: {figure}{goal}{'; ' + one.note if one.note else ''}"
 
 
 def _amount(readings: Sequence[float], unit: str) -> str:

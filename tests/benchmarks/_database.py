@@ -38,6 +38,7 @@ def start() -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def _leave(postgres: embedded.Postgres, home: Path) -> None:

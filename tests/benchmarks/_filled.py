@@ -101,11 +101,14 @@ def filled_study(
 ) -> Study:
     """An open study of one criterion with so many votes, one per comparison, spread evenly over raters, pairs and
     prompts; its counts and the database's statistics are up to date. It has no fit: `raters.services.refit` makes one.
+    A study of that name that is there already, from another benchmark, is taken as it is.
 
     Args:
         votes: at most `raters` times the pairs of contestants times `prompts`: nobody sees a pair of samples twice.
         seed: of the database's `random()`, which tosses the sides and the outcomes.
     """
+    if made := Study.objects.filter(slug=slug).first():
+        return made
     study = _empty_study(slug, contestants)
     _add_raters(study, raters)
     pairs = contestants * (contestants - 1) // 2
