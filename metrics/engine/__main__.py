@@ -17,25 +17,34 @@ from metrics.engine.blocks import Efficiency
 from metrics.engine.cache import BlockFolder
 from metrics.engine.catalogue import PackageSource, get_weights_spec
 from metrics.engine.errors import BadInput, EngineError
+from metrics.engine.folders import Layout, files_in, modality_of, samples_for, subjects_of
 from metrics.engine.profiling import profiled
 from metrics.engine.progress import counting, errors, fetching
 from metrics.engine.protocol import DTYPES, FID_RESIZES, Protocol, named
 from metrics.engine.registry import METRICS, Need, compared_with_sets, get_metric, reference_columns
 from metrics.engine.report import efficiency_facts, print_table, score_facts, write_per_sample
 from metrics.engine.scores import ScoreResult, merge_scores
-from metrics.engine.subjects import Subject, pictures_in, samples_for, subjects_of
+from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights, default_folder
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scores folders of images.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Scores folders of images or videos.")
 weights_app = typer.Typer(no_args_is_help=True, help="Keeps the folder of model weights.")
 app.add_typer(weights_app, name="weights")
 
-SamplesOption = Annotated[Path, typer.Option("--samples", help="Folder of pictures to score.")]
+SamplesOption = Annotated[Path, typer.Option("--samples", help="Folder of pictures, or of videos, to score.")]
 MetricsOption = Annotated[str, typer.Option("--metrics", help=f"Comma-separated: {', '.join(METRICS)}.")]
 ReferenceOption = Annotated[
-    Path | None, typer.Option("--reference", help="Folder of real pictures; paired by name for LPIPS.")
+    Path | None, typer.Option("--reference", help="Folder of real pictures; metrics of pairs pair them by name.")
 ]
-CaptionsOption = Annotated[Path | None, typer.Option("--captions", help="CSV with the columns file and caption.")]
+SourcesOption = Annotated[
+    Path | None, typer.Option("--sources", help="For edits: folder of the pictures that were edited, paired by name.")
+]
+MasksOption = Annotated[
+    Path | None, typer.Option("--masks", help="For edits: folder of masks, white where to edit, paired by name.")
+]
+CaptionsOption = Annotated[
+    Path | None, typer.Option("--captions", help="CSV with the columns file, caption and, for edits, source_caption.")
+]
 ProtocolOption = Annotated[str, typer.Option("--protocol", help=f"How FID and KID resize: {' or '.join(FID_RESIZES)}.")]
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", help="The weights folder; EVALHUB_WEIGHTS, else one in your cache.")
@@ -50,6 +59,8 @@ def score(
     metrics: MetricsOption = "fid",
     reference: ReferenceOption = None,
     captions: CaptionsOption = None,
+    sources: SourcesOption = None,
+    masks: MasksOption = None,
     protocol: ProtocolOption = "clean",
     dtype: Annotated[str, typer.Option(help=f"What networks compute in: {', '.join(DTYPES)}.")] = "float32",
     weights: WeightsOption = None,
@@ -63,8 +74,8 @@ def score(
 ) -> None:
     """Scores a folder of samples: one decode of each picture feeds every metric."""
     with _sentences():
-        names, settings = _metric_names(metrics), named(protocol).with_dtype(dtype)
-        subjects = samples_for(names, samples, reference, captions)
+        names, settings = _metric_names(metrics), named(protocol, modality_of(samples)).with_dtype(dtype)
+        subjects = samples_for(names, Layout(samples, reference, sources, masks, captions))
         real = _reference_set(names, samples, len(subjects), reference)
         if per_sample and not any(get_metric(name).per_sample for name in names):
             raise BadInput(
@@ -93,6 +104,8 @@ def drift(
     metrics: MetricsOption = "fid",
     reference: ReferenceOption = None,
     captions: CaptionsOption = None,
+    sources: SourcesOption = None,
+    masks: MasksOption = None,
     protocol: ProtocolOption = "clean",
     dtype: Annotated[str, typer.Option(help=f"The reduced precision: {' or '.join(DTYPES[1:])}.")] = "bfloat16",
     weights: WeightsOption = None,
@@ -101,8 +114,8 @@ def drift(
 ) -> None:
     """Scores a folder in float32 and in a reduced precision and prints how far apart they are, as JSON."""
     with _sentences():
-        names, settings = _metric_names(metrics), named(protocol).with_dtype(dtype)
-        subjects = samples_for(names, samples, reference, captions)
+        names, settings = _metric_names(metrics), named(protocol, modality_of(samples)).with_dtype(dtype)
+        subjects = samples_for(names, Layout(samples, reference, sources, masks, captions))
         real = _reference_set(names, samples, len(subjects), reference)
         folder = Weights(weights or default_folder())
         _fetch_missing(folder, names)
@@ -137,7 +150,7 @@ def _reference_set(names: Sequence[str], samples: Path, count: int, reference: P
     metric = next((name for name in names if Need.REFERENCE_SET in get_metric(name).needs), None)
     if metric is None or reference is None:
         return []
-    real = subjects_of(pictures_in(reference))
+    real = subjects_of(files_in(reference))
     for folder, held in ((samples, count), (reference, len(real))):
         if held < 2:
             raise BadInput(f"{folder} holds {held} picture, and {get_metric(metric).title} needs at least 2; add more.")

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from metrics.engine.errors import UnreadableImage
 
@@ -25,6 +25,9 @@ POLICY_VERSION = 1
 
 # Pillow's own guard stands lower. Beyond twice this it does not open a file; up to there the sides are checked.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+# EXIF's orientations that exchange width and height.
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 # What Pillow's decoders report damage as.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError, LookupError, TypeError, struct.error)
@@ -56,6 +59,17 @@ def decode_image(file: BinaryIO, *, name: str) -> NDArray[np.uint8]:
         raise UnreadableImage(f"{name} is not a picture in a known format ({kinds}); send one of those.") from None
     except _DAMAGE as fault:
         raise UnreadableImage(f"{name} is damaged or incomplete ({fault}); send the file again.") from None
+
+
+def read_size(file: BinaryIO) -> tuple[int, int] | None:
+    """Width and height of a picture as it is shown, from its header alone; None where that cannot be read."""
+    try:
+        with Image.open(file, formats=FORMATS) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) in _QUARTER_TURNS
+            return (height, width) if turned else (width, height)
+    except (Image.DecompressionBombError, *_DAMAGE):
+        return None
 
 
 def _check_shape(picture: Image.Image, name: str) -> None:

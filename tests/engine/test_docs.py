@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from metrics.engine.__main__ import app
@@ -15,6 +16,7 @@ from metrics.engine.protocol import FID_RESIZES
 from metrics.engine.registry import METRICS
 from metrics.engine.weights import Weights
 from tests.engine.conftest import REPOSITORY, Folders
+from tests.engine.test_videos import filmed, moving_crop
 
 PAGE = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()]
@@ -22,7 +24,7 @@ COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for 
 
 @pytest.fixture(scope="module")
 def home(folders: Folders, weights: Weights, clip_weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the page's reader has it, with four samples and every network."""
+    """A folder as the page's reader has it, with four samples, edits of them, videos, and every network."""
     home = tmp_path_factory.mktemp("reader")
     for name in ("samples", "reference", "weights"):
         (home / name).mkdir()
@@ -31,11 +33,34 @@ def home(folders: Folders, weights: Weights, clip_weights: Weights, tmp_path_fac
         shutil.copy(next(folders.samples.glob(f"{index:02}.*")), home / "samples")
     lines = [f"{each.name},A photograph" for each in sorted((home / "samples").iterdir())]
     (home / "captions.csv").write_text("\n".join(["file,caption", *lines]), encoding="utf-8")
+    _add_edits(home)
+    _add_videos(home)
     for folder in (weights, clip_weights):
         for state in folder.states():
             if state.present:
                 (home / "weights" / state.path.name).symlink_to(state.path)
     return home
+
+
+def _add_edits(home: Path) -> None:
+    """The samples again, as edits of their references, with masks over their upper halves."""
+    shutil.copytree(home / "samples", home / "edited")
+    shutil.copytree(home / "reference", home / "sources")
+    (home / "masks").mkdir()
+    for path in (home / "sources").iterdir():
+        with Image.open(path) as source:
+            mask = Image.new("L", source.size)
+            mask.paste(255, (0, 0, source.width, source.height // 2))
+            mask.save(home / "masks" / path.name)
+    lines = [f"{each.name},A photograph in the rain,A photograph" for each in sorted((home / "edited").iterdir())]
+    (home / "edits.csv").write_text("\n".join(["file,caption,source_caption", *lines]), encoding="utf-8")
+
+
+def _add_videos(home: Path) -> None:
+    (home / "videos").mkdir()
+    for index in range(2):
+        (home / "videos" / f"{index}.mp4").write_bytes(filmed(moving_crop(index, frames=8)))
+    (home / "videos.csv").write_text("file,caption\n0.mp4,A photograph\n1.mp4,Another\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

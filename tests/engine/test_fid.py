@@ -13,6 +13,7 @@ from metrics.engine.checkpoints import read_safetensors
 from metrics.engine.conversions import INCEPTION_CONVS
 from metrics.engine.errors import BadInput, Mismatch
 from metrics.engine.fid import FidReducer
+from metrics.engine.folders import Layout, files_in, samples_for, subjects_of
 from metrics.engine.frechet import frechet_distance
 from metrics.engine.intervals import group_of
 from metrics.engine.kid import KidReducer
@@ -20,7 +21,6 @@ from metrics.engine.moments import Moments
 from metrics.engine.onepass import compute_block, compute_reference
 from metrics.engine.protocol import named
 from metrics.engine.scores import merge_scores
-from metrics.engine.subjects import pictures_in, samples_for, subjects_of
 from metrics.engine.weights import Weights
 from tests.engine.conftest import Folders
 
@@ -61,12 +61,12 @@ def test_fid_and_kid_of_a_folder_equal_torch_fidelitys(weights: Weights, folders
 
     protocol = named("tf1")
     block = compute_block(
-        samples_for(["fid"], folders.samples, folders.reference, None),
+        samples_for(["fid"], Layout(folders.samples, folders.reference)),
         metrics=["fid", "kid"],
         protocol=protocol,
         weights=weights,
     )
-    reference = compute_reference(subjects_of(pictures_in(folders.reference)), protocol=protocol, weights=weights)
+    reference = compute_reference(subjects_of(files_in(folders.reference)), protocol=protocol, weights=weights)
     fid, kid = merge_scores([block], metrics=["fid", "kid"], protocol=protocol, reference=reference)
 
     assert fid.value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)

@@ -14,7 +14,10 @@ from tests.engine.conftest import REPOSITORY
 
 
 def test_what_the_web_imports_brings_no_torch() -> None:
-    names = "registry protocol catalogue errors images blocks weights references subjects scores __main__"
+    names = (
+        "registry protocol catalogue errors images videos blocks weights references columns sizes subjects folders "
+        "scores __main__"
+    )
     program = "; ".join(
         [f"import metrics.engine.{name}" for name in names.split()] + ["import sys", "print(*sys.modules)"]
     )

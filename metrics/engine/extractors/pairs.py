@@ -12,6 +12,7 @@ from metrics.engine.columns import DISTS_SIDE, LPIPS_SIDE, MS_SSIM_SIDE, SSIM_SI
 from metrics.engine.errors import BadInput
 from metrics.engine.extractors.extractor import Extractor
 from metrics.engine.lpips import Lpips
+from metrics.engine.sizes import misfit
 
 _PIXELS = 2**22
 """Pixels of a batch of pairs on a GPU."""
@@ -37,17 +38,9 @@ class PairExtractor(Extractor):
         return torch.stack([sample, reference], dim=1)
 
     def _check(self, title: str, sample: Tensor, other: Tensor, role: str) -> None:
-        (height, width), (other_height, other_width) = sample.shape[2:], other.shape[2:]
-        if (height, width) != (other_height, other_width):
-            mend = "send the mask at that size" if role == "mask" else f"send the sample at its {role}'s size"
-            raise BadInput(
-                f"{title} is {width} × {height} pixels and its {role} {other_width} × {other_height}; "
-                f"{self.title} compares pictures of one size, so {mend}."
-            )
-        if min(height, width) < self.minimum_side:
-            raise BadInput(
-                f"{title} is {width} × {height} pixels; {self.title} needs at least {self.minimum_side} on each side."
-            )
+        sentence = misfit(title, self.title, _size(sample), role, _size(other), self.minimum_side)
+        if sentence:
+            raise BadInput(sentence)
 
 
 class LpipsDistance(PairExtractor):
@@ -148,6 +141,11 @@ class SquaredErrorOutside(OutsideExtractor):
         outside = _outside(batch[:, 2])
         difference = (batch[:, 0].int() - batch[:, 1].int()) * outside[:, None]
         return _share(difference.square().sum(dim=(1, 2, 3)), 3 * outside.sum(dim=(1, 2)))
+
+
+def _size(picture: Tensor) -> tuple[int, int]:
+    height, width = picture.shape[-2:]
+    return width, height
 
 
 def _outside(mask: Tensor) -> Tensor:

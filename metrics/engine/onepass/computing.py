@@ -15,7 +15,7 @@ from metrics.engine.onepass.feeding import Pass, Settings, Wanted
 from metrics.engine.onepass.lanes import CpuLanes, GpuLanes, Lanes
 from metrics.engine.protocol import Protocol
 from metrics.engine.references import Reference, reference_from_blocks
-from metrics.engine.registry import columns_of, compared_with_sets, get_metric, reference_columns
+from metrics.engine.registry import check_modality, columns_of, compared_with_sets, get_metric, reference_columns
 from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 
@@ -83,7 +83,7 @@ def compute_blocks(
     Returns: the blocks; each holds the efficiency of the whole pass, whose `images` counts the subjects of all sets.
     """
     for subjects, metrics in parts:
-        _check_modality(metrics, protocol)
+        check_modality(metrics, "video" if protocol.moving else "image")
         _check_needs(subjects, metrics)
     protocol.check_decoder()
     place = torch.device(device)
@@ -141,14 +141,6 @@ def compute_reference(
         cached=cached,
     )
     return reference_from_blocks([block], columns=reference_columns(metrics))
-
-
-def _check_modality(metrics: Sequence[str], protocol: Protocol) -> None:
-    here = "video" if protocol.moving else "image"
-    for spec in map(get_metric, metrics):
-        if here not in spec.modalities:
-            scored = " and ".join(f"{each}s" for each in sorted(spec.modalities))
-            raise BadInput(f"{spec.title} scores {scored}, and the samples are {here}s; leave it out.")
 
 
 def _check_needs(subjects: Sequence[Subject], metrics: Sequence[str]) -> None:

@@ -9,7 +9,16 @@ from metrics.engine.registry.samples import SAMPLES
 from metrics.engine.registry.sets import SETS
 from metrics.engine.registry.spec import MetricSpec, Need
 
-__all__ = ["METRICS", "MetricSpec", "Need", "columns_of", "compared_with_sets", "get_metric", "reference_columns"]
+__all__ = [
+    "METRICS",
+    "MetricSpec",
+    "Need",
+    "check_modality",
+    "columns_of",
+    "compared_with_sets",
+    "get_metric",
+    "reference_columns",
+]
 
 _SPECS = (*SETS, *SAMPLES)
 
@@ -25,6 +34,14 @@ def get_metric(name: str) -> MetricSpec:
         return METRICS[name]
     except KeyError:
         raise BadInput(f"There is no metric called “{name}”; choose from {', '.join(METRICS)}.") from None
+
+
+def check_modality(metrics: Sequence[str], modality: str) -> None:
+    """Raises: BadInput naming the first of `metrics` that does not score samples of `modality`, “image” or “video”."""
+    for spec in map(get_metric, metrics):
+        if modality not in spec.modalities:
+            scored = " and ".join(f"{each}s" for each in sorted(spec.modalities))
+            raise BadInput(f"{spec.title} scores {scored}, and the samples are {modality}s; leave it out.")
 
 
 def columns_of(metrics: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from metrics.engine.columns import COLUMNS, Role
+
 
 class Need(StrEnum):
     """What a metric needs beside the samples themselves."""
@@ -46,6 +48,12 @@ class MetricSpec:
     summary: str
     weak_because: str
     modalities: frozenset[str] = frozenset({"image"})
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """What each sample is compared with, in the order in which the columns name it."""
+        named = (role for column in self.columns for role in COLUMNS[column].roles)
+        return tuple(role for role in dict.fromkeys(named) if role is not Role.SAMPLE)
 
     @property
     def higher_is_better(self) -> bool:
