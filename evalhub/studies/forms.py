@@ -112,7 +112,7 @@ class StudySettingsForm(forms.ModelForm):
             "consent": "Markdown. A rater agrees to this before she compares; changing it asks everybody again.",
             "closes_when_separated": (
                 "The study closes itself when the votes tell every contestant from the next one in the ranking of each "
-                "question. The rule allows for looking after every vote: at most 5 % of such verdicts are false."
+                "question. The rule allows for looking often: at most 5 % of rankings ever get such a verdict wrong."
             ),
             "publishes_late": (
                 "Until then ratings, ranks and what people answered are shown to owners only, so that nobody can vote "
@@ -159,7 +159,7 @@ class BaseQuestions(forms.BaseFormSet):
     def add_fields(self, form: forms.Form, index: int | None) -> None:
         super().add_fields(form, index)
         place = form.fields["ORDER"]
-        place.label, place.help_text = "Place", "Questions are asked in this order."
+        place.label, place.help_text = "Place", "Questions are asked in this order; empty: last."
         if "DELETE" in form.fields:
             form.fields["DELETE"].label = "Remove this question"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -342,3 +343,14 @@ def test_sides_stay_even_under_a_fit(desk: Desk) -> None:
         if first in contestants(comparison)
     )
     assert binomtest(sides[True], sides.total()).pvalue > 1e-5
+
+
+def test_the_command_counts_anew(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    enrolment = desk.rater("ria")
+    for _ in range(3):
+        cast(offer(desk, enrolment))
+    Enrolment.objects.update(answers=77)
+    call_command("recount", study="study")
+    assert capsys.readouterr().out == "Which is sharper: 3 answers count.\n"
+    with pytest.raises(CommandError, match="There is no study called “other”"):
+        call_command("recount", study="other")
