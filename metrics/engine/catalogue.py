@@ -53,6 +53,8 @@ class WeightsSpec:
     Attributes:
         tensors_sha256: hash of the converted tensors (names, shapes, float32 bytes), the same whichever source they
             came from; None where the operator chooses the checkpoint (CLIP), whose hash is then recorded at import.
+        layout: how a checkpoint of the operator's choice is read: a key of `conversions.CONVERSIONS`.
+        clip_models: open_clip's names for what such a checkpoint may be; it is taken for the first unless told.
     """
 
     name: str
@@ -60,6 +62,8 @@ class WeightsSpec:
     licence: str
     tensors_sha256: str | None
     sources: tuple[PackageSource | AddressSource, ...]
+    layout: str = ""
+    clip_models: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[SourceFile, ...]:
@@ -72,6 +76,7 @@ class WeightsSpec:
 
 _INCEPTION = "inception-2015-12-05"
 _LPIPS_ARCHIVE = "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+_CLIP_LARGE_SHA256 = "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02"
 _CLIP_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 
 _SPECS = (
@@ -177,6 +182,31 @@ _SPECS = (
                 ),
             ),
         ),
+        layout="clip",
+        # GELU (LAION, DataComp) and QuickGELU (OpenAI): the tensors do not tell them apart.
+        clip_models=("ViT-B-32", "ViT-B-32-quickgelu"),
+    ),
+    WeightsSpec(
+        name="clip-vit-l-14-336",
+        title="CLIP ViT-L/14 at 336 pixels, the network of CMMD; a checkpoint that the operator imports",
+        licence="the imported checkpoint's own (OpenAI's is MIT)",
+        tensors_sha256=None,
+        sources=(
+            AddressSource(
+                url=f"https://openaipublic.azureedge.net/clip/models/{_CLIP_LARGE_SHA256}/ViT-L-14-336px.pt",
+                file=SourceFile(filename="ViT-L-14-336px.pt", sha256=_CLIP_LARGE_SHA256, layout="clip-large"),
+            ),
+        ),
+        layout="clip-large",
+    ),
+    WeightsSpec(
+        name="dinov2-vit-l-14",
+        title="DINOv2 ViT-L/14, the network of FD-DINOv2; the operator imports dinov2_vitl14_pretrain.pth",
+        licence="Apache-2.0 (Meta)",
+        tensors_sha256=None,
+        # Meta publishes no hash of the file, so there is no source that could be checked.
+        sources=(),
+        layout="dinov2",
     ),
 )
 

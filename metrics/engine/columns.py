@@ -78,6 +78,8 @@ _COLUMNS = (
     Column("clip_reference", "clip_image", 2, (Role.REFERENCE,), _CLIP),
     Column("clip_source", "clip_image", 2, (Role.SOURCE,), _CLIP),
     Column("clip_text", "clip_text", 2, (Role.CAPTION,), _CLIP),
+    Column("clip_large", "clip_large", 1, (Role.SAMPLE,), ("clip-vit-l-14-336",)),
+    Column("dinov2", "dinov2", 1, (Role.SAMPLE,), ("dinov2-vit-l-14",)),
     Column("clip_source_text", "clip_text", 2, (Role.SOURCE_CAPTION,), _CLIP),
 )
 

@@ -20,6 +20,7 @@ from metrics.engine.checkpoints import (
     read_torch_legacy,
 )
 from metrics.engine.errors import WrongWeights
+from metrics.engine.vit_layouts import from_clip_large, from_dinov2
 
 # Block by block: the graph's conv names, and torch-fidelity's for the same convolutions.
 _STEM = {
@@ -219,5 +220,7 @@ CONVERSIONS: Mapping[str, Callable[[Path], Tensors]] = MappingProxyType(
         "lpips-flax-pickle": from_lpips_flax,
         "dists": from_dists,
         "clip": from_clip,
+        "clip-large": from_clip_large,
+        "dinov2": from_dinov2,
     }
 )

@@ -19,6 +19,9 @@ from metrics.engine.images import decode_policy
 from metrics.engine.registry import get_metric
 from metrics.engine.videos import FRAMES, RULE, video_policy
 
+CLIP = "clip-vit-b-32"
+"""The weights that `Protocol.clip_model` is about."""
+
 FID_RESIZES: Mapping[str, str] = MappingProxyType({"clean": "bicubic-antialias-clamp", "tf1": "tf1-bilinear"})
 """The named protocols and how each brings an image to Inception's 299 × 299; all else is the same in both."""
 
@@ -79,10 +82,10 @@ class Protocol:
             raise BadInput(f"There is no arithmetic called “{dtype}”; choose from {', '.join(DTYPES)}.")
         return replace(self, dtype=dtype)
 
-    def with_clip(self, *, tensors_sha256: str, clip_model: str) -> "Protocol":
-        """The same protocol with a CLIP checkpoint chosen."""
-        weights = MappingProxyType({**self.weights, "clip-vit-b-32": tensors_sha256})
-        return replace(self, weights=weights, clip_model=clip_model)
+    def with_checkpoint(self, name: str, *, tensors_sha256: str, clip_model: str = "") -> "Protocol":
+        """The same protocol with the operator's checkpoint chosen for the weights called `name`."""
+        weights = MappingProxyType({**self.weights, name: tensors_sha256})
+        return replace(self, weights=weights, clip_model=clip_model if name == CLIP else self.clip_model)
 
     def column_facts(self, column: str) -> dict[str, Any]:
         """What changes one row of `column`. Columns of one maker have the same facts: their rows are the same rows."""
@@ -100,6 +103,10 @@ class Protocol:
             facts |= {"resize": self.fid_resize, "size": 299}
         if made.maker == "clip_image":
             facts |= {"model": self.clip_model, "resize": "pillow-bicubic-8-bit", "size": 224}
+        if made.maker == "clip_large":
+            facts |= {"model": "ViT-L-14-336-quickgelu", "resize": "central square, pillow-bicubic-8-bit", "size": 336}
+        if made.maker == "dinov2":
+            facts |= {"resize": "both sides, pillow-bicubic-8-bit", "size": 224}
         if made.maker == "clip_text":
             facts |= {"model": self.clip_model, "prefix": self.clip_prefix}
         return facts

@@ -25,9 +25,7 @@ from metrics.engine.errors import MissingWeights, WrongWeights
 from metrics.engine.registry import get_metric
 from metrics.engine.sources import OnBytes, Unfetchable, extract_member, fetch, file_sha256
 
-CLIP_MODELS = ("ViT-B-32", "ViT-B-32-quickgelu")
-"""open_clip's two names for one shape: GELU (LAION, DataComp) and QuickGELU (OpenAI). The tensors do not tell them
-apart."""
+CLIP_MODELS = WEIGHTS["clip-vit-b-32"].clip_models
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,12 @@ class Weights:
                     continue
                 origin = f"{source.project} {source.version}" if isinstance(source, PackageSource) else source.url
                 return self._convert(spec, source.file, file, source=origin)
+        if not spec.sources:
+            raise MissingWeights(
+                name,
+                f"The weights “{name}” have no source whose hash is known ({spec.title}); get the file yourself and "
+                f"run `python manage.py weights import {name} FILE`.",
+            )
         by_hand = spec.files[0].filename
         raise MissingWeights(
             name,
@@ -129,11 +133,11 @@ class Weights:
         """Takes `name` from a file the operator has: a source file, its package archive, or another folder's
         safetensors.
 
-        Args: clip_model: one of CLIP_MODELS, for CLIP only; an unknown checkpoint is taken for the first of them.
+        Args: clip_model: one of the `clip_models` of the catalogue, where it names any.
         Raises: WrongWeights if the file is not what its name promises; it is then left out, and what was here stays.
         """
         spec, path = get_weights_spec(name), Path(file)
-        if clip_model and (not spec.any_checkpoint or clip_model not in CLIP_MODELS):
+        if clip_model and clip_model not in spec.clip_models:
             raise WrongWeights(
                 f"“{name}” takes no model “{clip_model}”; a CLIP checkpoint is one of {', '.join(CLIP_MODELS)}."
             )
@@ -202,7 +206,7 @@ class Weights:
             if found == source.file.sha256:
                 return source.file, path
         if spec.any_checkpoint:
-            return SourceFile(path.name, found, spec.files[0].layout, clip_model or CLIP_MODELS[0]), path
+            return SourceFile(path.name, found, spec.layout, clip_model or next(iter(spec.clip_models), "")), path
         if path.suffix == ".safetensors":
             return SourceFile(path.name, found, "converted"), path
         known = " or ".join(f"{file.filename} ({file.sha256[:16]}…)" for file in spec.files)

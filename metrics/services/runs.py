@@ -11,6 +11,7 @@ from django.utils import timezone
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Prompt, Sample, Study, Submission, User
+from metrics.engine.catalogue import WEIGHTS
 from metrics.engine.errors import BadInput
 from metrics.engine.protocol import Protocol, named
 from metrics.engine.registry import MetricSpec, Need, get_metric
@@ -19,7 +20,7 @@ from metrics.services.choosing import chosen_metrics, how_to_get, material_of
 from metrics.services.features import lock_kept_files
 from metrics.services.shards import stop_shards
 
-CLIP = "clip-vit-b-32"
+OF_THE_OPERATOR = tuple(name for name, spec in WEIGHTS.items() if spec.any_checkpoint)
 
 
 @dataclass(frozen=True)
@@ -200,8 +201,9 @@ def _pinned_protocol(wanted: ProtocolChoice, modality: str) -> Protocol:
         protocol = named(wanted.name, modality).with_dtype(wanted.dtype)
     except BadInput as problem:
         raise Refusal(str(problem)) from problem
-    clip = Weights.objects.filter(name=CLIP).first()
-    return protocol.with_clip(tensors_sha256=clip.sha256, clip_model=clip.model) if clip else protocol
+    for weights in Weights.objects.filter(name__in=OF_THE_OPERATOR):
+        protocol = protocol.with_checkpoint(weights.name, tensors_sha256=weights.sha256, clip_model=weights.model)
+    return protocol
 
 
 def _make_shards(run: Run) -> None:

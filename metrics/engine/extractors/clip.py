@@ -13,8 +13,8 @@ from metrics.engine.extractors.resizes import resize_and_crop
 from metrics.engine.protocol import Protocol
 
 _SIDE = 224
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_STD = (0.26862954, 0.26130258, 0.27577711)
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
 _TOKENS = 8
 """A caption is read in its own length, rounded up to a multiple of this, so that captions of like length make a batch.
 """
@@ -51,8 +51,8 @@ class ClipImage(Extractor):
 
     def __init__(self, network: nn.Module, device: torch.device, batch: int, protocol: Protocol) -> None:
         super().__init__(network, device, batch, protocol)
-        self.mean = torch.tensor(_MEAN, device=device)[:, None, None]
-        self.std = torch.tensor(_STD, device=device)[:, None, None]
+        self.mean = torch.tensor(MEAN, device=device)[:, None, None]
+        self.std = torch.tensor(STD, device=device)[:, None, None]
 
     def prepare(self, title: str, pixels: Tensor) -> Tensor:
         return (resize_and_crop(pixels, _SIDE) / 255 - self.mean) / self.std

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from metrics.engine.catalogue import WEIGHTS
 from metrics.engine.columns import COLUMNS
 from metrics.engine.dists import Dists
 from metrics.engine.errors import BadInput
@@ -25,10 +26,12 @@ from metrics.engine.extractors.pairs import (
     SquaredErrorOutside,
     Ssim,
 )
+from metrics.engine.extractors.vits import ClipLarge, DinoV2
 from metrics.engine.layers import settled
 from metrics.engine.lpips import Lpips
 from metrics.engine.networks import ALEXNET, VGG16, Inception
 from metrics.engine.protocol import Protocol
+from metrics.engine.vit import CLIP_LARGE, DINOV2, VisionTransformer
 from metrics.engine.weights import Weights
 
 NetworkBuilder = Callable[[Mapping[str, Tensor], str], nn.Module]
@@ -59,6 +62,14 @@ def _dists(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
     return Dists(tensors)
 
 
+def _dinov2(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    return VisionTransformer(tensors, DINOV2)
+
+
+def _clip_large(tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
+    return VisionTransformer(tensors, CLIP_LARGE)
+
+
 def _none(_tensors: Mapping[str, Tensor], _clip_model: str) -> nn.Module:
     """For makers that compute without a network."""
     return nn.Identity()
@@ -77,6 +88,8 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
         "ms_ssim": Maker(_none, MsSsim),
         "clip_image": Maker(clip_network, ClipImage),
         "clip_text": Maker(clip_network, ClipText),
+        "clip_large": Maker(_clip_large, ClipLarge),
+        "dinov2": Maker(_dinov2, DinoV2),
     }
 )
 
@@ -127,11 +140,11 @@ def load_extractor(column: str, protocol: Protocol, weights: Weights, device: to
 
 
 def pinned(protocol: Protocol, weights: Weights) -> Protocol:
-    """`protocol` with the CLIP checkpoint of this weights folder, where it has one and none was chosen yet."""
-    state = weights.state("clip-vit-b-32")
-    if protocol.clip_model or not state.present:
-        return protocol
-    return protocol.with_clip(tensors_sha256=state.tensors_sha256, clip_model=state.clip_model)
+    """`protocol` with the operator's checkpoints of this weights folder, where it has them and none were chosen yet."""
+    for name, spec in WEIGHTS.items():
+        if spec.any_checkpoint and name not in protocol.weights and (state := weights.state(name)).present:
+            protocol = protocol.with_checkpoint(name, tensors_sha256=state.tensors_sha256, clip_model=state.clip_model)
+    return protocol
 
 
 @lru_cache(maxsize=8)
