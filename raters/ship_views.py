@@ -19,7 +19,7 @@ from raters import services
 from raters.models import Margin, Outcome, Verdict
 
 WIDTH = 480  # of the picture, in its own units
-EDGE = 44
+EDGE = 8
 
 
 class MarginForm(forms.Form):
@@ -30,8 +30,10 @@ class MarginForm(forms.Form):
         competing = study.checkpoints.registered().filter(withdrawn_at=None).order_by("name", "step")
         criteria = study.criteria.all()
         self.fields = {
-            "candidate": forms.ModelChoiceField(competing, help_text="Who is to ship."),
-            "baseline": forms.ModelChoiceField(competing, help_text="Who it must not be much worse than."),
+            "candidate": forms.ModelChoiceField(competing, empty_label="Choose one", help_text="Who is to ship."),
+            "baseline": forms.ModelChoiceField(
+                competing, empty_label="Choose one", help_text="Who it must not be much worse than."
+            ),
             "margin": forms.FloatField(
                 initial=20,
                 min_value=0,

@@ -19,6 +19,7 @@ from raters.ranking import (
 from raters.ranking.votes import BOTH_BAD, LEFT, RIGHT, TIE
 from raters.services.counting import Answers
 
+SEED = 0
 MOST_RATERS = 10  # of those who move the ratings most, as many are named
 
 
@@ -75,8 +76,11 @@ def agreement(answers: Answers, votes: Votes) -> dict[str, Any]:
     """`Fit.agreement`: whether raters who were asked the same about the same two outputs preferred the same one."""
     criteria = int(answers.criterion.max(initial=0)) + 1
     _, unit = np.unique(_shown_pairs(answers, votes) * criteria + answers.criterion, return_inverse=True)
+    # A pair has no first side of its own. Were it always the same contestant's, a field in which that one is better
+    # everywhere would look as if raters agreed by habit; so which of two is the first is drawn for each pair.
+    side = np.random.default_rng(SEED).choice([-1, 1], int(unit.max(initial=-1)) + 1)[unit]
     replicates = int(np.clip(2e7 // max(len(unit), 1), 100, 1000))  # all are drawn at once, so it is memory they take
-    found = krippendorff_alpha(unit, preferences(votes), distance="ordinal", replicates=replicates)
+    found = krippendorff_alpha(unit, side * preferences(votes), distance="ordinal", replicates=replicates)
     return {name: getattr(found, name) for name in ("alpha", "low", "high", "units", "values")}
 
 

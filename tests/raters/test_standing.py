@@ -157,7 +157,7 @@ def test_head_to_head_separations_and_agreement_are_kept(voted: Desk) -> None:
     assert fit.agreement["units"] == 12
     assert fit.agreement["values"] == 84
     assert fit.agreement["low"] < fit.agreement["alpha"] < fit.agreement["high"] < 1
-    assert fit.agreement["alpha"] > 0
+    assert fit.agreement["alpha"] > 0.3  # though one contestant is better on every prompt
 
 
 def test_outputs_of_other_seeds_are_other_pairs(desk: Desk, rung: Rung) -> None:
