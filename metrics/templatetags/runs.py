@@ -50,8 +50,8 @@ def percent(share: float) -> str:
 
 @register.filter
 def signed(value: float) -> str:
-    """With its sign: a difference."""
-    return figure(value) if value < 0 else f"+{figure(value)}"
+    """A difference: with its sign, and three digits however small it is."""
+    return f"{value:+.3g}".replace("-", "−")
 
 
 @register.filter
@@ -62,8 +62,7 @@ def drift(facts: dict[str, Any]) -> str:
 
 @register.filter
 def dollars(amount: float) -> str:
-    """A price with as many digits as tell it."""
-    return f"${amount:,.2f}" if amount >= 0.1 else f"${amount:.2g}"
+    return "under $0.01" if 0 < amount < 0.005 else f"${amount:,.2f}"
 
 
 @register.filter
