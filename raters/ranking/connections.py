@@ -56,7 +56,7 @@ def position_obstacle(left: float, right: float) -> str | None:
     if not left + right:
         return "No vote was decided, so a position effect cannot be told; it was left out."
     if not (left and right):
-        decisions = "The only decision" if left + right == 1 else f"All {left + right:g} decisions"
+        decisions = "The only decision" if left + right == 1 else f"All {left + right:,.0f} decisions"
         return (
             f"{decisions} went to the {OUTCOMES[LEFT if left else RIGHT]} side, so a position effect cannot be told; "
             "it was left out. Check that sides are drawn at random and that raters look at both."

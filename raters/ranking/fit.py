@@ -169,8 +169,7 @@ def fit_votes(votes: Votes, contestants: int, *, model: Model, position: bool, p
     """
     if not len(votes):
         return Fitted(None, votes)
-    scales = {name: float(np.sqrt(np.mean(column**2))) or 1.0 for name, column in votes.covariates.items()}
-    covariates = {name: column / scales[name] for name, column in votes.covariates.items()}
+    covariates = {name: _scaled(column) for name, column in votes.covariates.items()}
     cells = Cells.tally(votes, contestants, position=position, covariates=covariates)
     left, right, tied = cells.counts.sum(axis=1)
     if model == "davidson" and left + right == 0:
@@ -198,6 +197,15 @@ def fit_votes(votes: Votes, contestants: int, *, model: Model, position: bool, p
         notices.append("These votes have no finite maximum-likelihood ratings, so none is shown; use phantom votes.")
         return Fitted(None, votes, notices=tuple(notices))
     return Fitted(estimate, votes, tuple(names), tuple(notices))
+
+
+def _scaled(column: Floats) -> Floats:
+    """Divided by its root mean square; first by its largest value, whose square may be out of range."""
+    largest = np.abs(column).max()
+    if not largest > 0:
+        return column
+    unit = column / largest
+    return np.asarray(unit / np.sqrt(np.mean(unit**2)))
 
 
 def _untold_notice(effect: str) -> str:

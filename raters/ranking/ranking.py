@@ -222,11 +222,6 @@ def _check_options(model: str, phantom: float, cluster: Sequence[str], correctio
 def _check_names(votes: Votes, names: tuple[str, ...], anchor: str | None) -> None:
     if len(set(names)) != len(names):
         raise MalformedVotes("Contestants' names must be unique, but two of them are the same; tell them apart.")
-    highest = max(int(side.max(initial=-1)) for side in (votes.left, votes.right))
-    if highest >= len(names):
-        raise UnknownContestant(
-            f"Contestant codes must be below the number of names, {len(names)}, got {highest}; name every contestant."
-        )
     if "position" in votes.covariates:
         raise UnknownOption("A covariate must not be called position, which is the side's own effect; rename it.")
     if anchor is not None and anchor not in names:

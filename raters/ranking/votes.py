@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 OUTCOMES = ("left", "right", "tie", "both_bad")
 LEFT, RIGHT, TIE, BOTH_BAD = range(4)
+HEAVIEST = 1e9  # weight of a vote; a heavier one would drown the phantom votes in rounding
 BYTE = 256  # values that one takes
 
 
@@ -30,7 +31,8 @@ class Votes:
             model part reads the sum as a number of votes.
         covariates: by name, the left side's value less the right side's (log pixels, seconds …), in any unit.
     Raises:
-        MalformedVotes: lengths differ, a code or weight is negative, or a contestant meets itself.
+        MalformedVotes: lengths differ, a code or weight is negative, a weight is above 10⁹, or a contestant
+            meets itself.
         UnknownOutcome: an outcome is not 0, 1, 2 or 3.
     """
 
@@ -49,6 +51,10 @@ class Votes:
                 object.__setattr__(self, name, _codes(name, column))
         if self.weight is not None:
             object.__setattr__(self, "weight", _numbers("weight", self.weight))
+            if self.weight.max(initial=0) > HEAVIEST:
+                raise MalformedVotes(
+                    f"A vote's weight must be at most {HEAVIEST:,.0f}, got {self.weight.max():g}; divide all weights."
+                )
         object.__setattr__(self, "covariates", {name: _numbers(name, c) for name, c in self.covariates.items()})
         self._check()
 
@@ -124,6 +130,7 @@ class Votes:
 
     def pair_counts(self, contestants: int) -> Codes:
         """How often each unordered pair was compared: symmetric (K, K), zero diagonal."""
+        _check_contestants(self, contestants)
         ordered = np.bincount(self.left * contestants + self.right, minlength=contestants**2)
         square = ordered.reshape(contestants, contestants)
         return np.asarray(square + square.T, dtype=np.int64)
@@ -187,7 +194,11 @@ class Pairs:
 
     @classmethod
     def of(cls, votes: Votes, contestants: int) -> Self:
-        """By outcome, as in `OUTCOMES`."""
+        """By outcome, as in `OUTCOMES`.
+
+        Raises: UnknownContestant: a code is not below `contestants`.
+        """
+        _check_contestants(votes, contestants)
         return cls.count(votes, votes.outcome, len(OUTCOMES), contestants)
 
     def cell(self, votes: Votes, contestants: int) -> Codes:
@@ -246,6 +257,14 @@ def _numbers(name: str, column: ArrayLike) -> Floats:
     if array.ndim != 1 or not np.isfinite(array).all():
         raise MalformedVotes(f"The column {name} must be one-dimensional finite numbers, got {array}.")
     return array
+
+
+def _check_contestants(votes: Votes, contestants: int) -> None:
+    highest = max(int(side.max(initial=-1)) for side in (votes.left, votes.right))
+    if highest >= contestants:
+        raise UnknownContestant(
+            f"Contestant codes must be below the number of names, {contestants}, got {highest}; name every contestant."
+        )
 
 
 def _roomy(votes: int) -> int:
