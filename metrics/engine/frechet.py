@@ -18,6 +18,9 @@ from scipy import linalg
 from metrics.engine.errors import Mismatch
 from metrics.engine.moments import Matrix, Moments, Rows
 
+_MISSED = 1e-11
+"""The share of a covariance's trace that a narrow factor may leave out."""
+
 Indices = NDArray[np.intp]
 
 
@@ -37,7 +40,7 @@ class Target:
     """The fixed side of many distances: its mean, covariance and factor, computed once."""
 
     def __init__(self, moments: Moments) -> None:
-        self.n = moments.n
+        self._moments = moments
         self.mean = moments.mean
         self.covariance = moments.covariance
         self.trace = float(np.trace(self.covariance))
@@ -45,11 +48,11 @@ class Target:
 
     def distance(self, moments: Moments) -> float:
         covariance = moments.covariance
-        if moments.n <= min(moments.dimensions, self.n):
-            cross = _between(_factor_of(covariance), self.covariance)
+        if moments.n <= min(moments.dimensions, self._moments.n):
+            cross = _between(_factor_of(moments, covariance), self.covariance)
         else:
             if self._factor is None:
-                self._factor = _factor_of(self.covariance)
+                self._factor = _factor_of(self._moments, self.covariance)
             cross = _between(self._factor, covariance)
         return self._assemble(moments.mean, float(np.trace(covariance)), _root_trace(cross))
 
@@ -73,12 +76,19 @@ class Target:
         return float(gap @ gap) + trace + self.trace - 2 * root_trace
 
 
-def _factor_of(covariance: Matrix) -> Matrix:
-    """(d, r) with factor · factorᵀ = covariance, r its numerical rank; lower triangular where that is d."""
-    factor, failed = linalg.lapack.dpotrf(covariance, lower=1, clean=1)
+def _factor_of(moments: Moments, covariance: Matrix) -> Matrix:
+    """(d, r) with factor · factorᵀ = covariance, r its rank; lower triangular where that is d."""
+    rank = min(moments.n - 1, moments.dimensions)
+    factor, failed = linalg.lapack.dpotrf(covariance[:rank, :rank], lower=1, clean=1)
+    if not failed and rank < moments.dimensions:
+        # So many columns say all there is to know of the others, unless they are nearly dependent of one another.
+        rest = linalg.blas.dtrsm(1.0, factor, covariance[rank:, :rank], side=1, lower=1, trans_a=1)
+        factor = np.concatenate([factor, rest])
+        missed = np.abs(np.diagonal(covariance) - np.square(factor).sum(axis=1)).sum()
+        failed = missed > _MISSED * np.trace(covariance)
     if not failed:
         return np.asarray(factor)
-    # Singular: Cholesky with pivots stops at the rank, in a fraction of the time that eigenvectors take.
+    # Cholesky with pivots finds its own rank, in a fraction of the time that eigenvectors take.
     packed, pivots, rank, _ = linalg.lapack.dpstrf(covariance, lower=1)
     narrow: Matrix = np.empty((len(covariance), rank))
     narrow[pivots - 1] = np.tril(packed)[:, :rank]

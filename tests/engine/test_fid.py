@@ -118,6 +118,20 @@ def test_with_fewer_samples_than_features_the_small_matrix_gives_the_same_distan
     assert few == pytest.approx(frechet_distance(Moments.of([first], 128), Moments.of([second], 128)), rel=1e-5)
 
 
+def test_features_that_never_vary_or_say_the_same_twice_do_no_harm() -> None:
+    rows, other = features(40, 64, 1), features(90, 64, 2)
+    for dead in (rows, other):
+        dead[:, :5] = 0.0
+        dead[:, 7] = dead[:, 6]
+    a, b = (each.astype(np.float64) - each.astype(np.float64).mean(axis=0) for each in (rows, other))
+    root = linalg.svdvals(a @ b.T).sum() / np.sqrt(39 * 89)
+    gap = rows.astype(np.float64).mean(axis=0) - other.astype(np.float64).mean(axis=0)
+    expected = gap @ gap + np.square(a).sum() / 39 + np.square(b).sum() / 89 - 2 * root
+    few, many = Moments.of([rows], 64), Moments.of([other], 64)
+    assert frechet_distance(few, many) == pytest.approx(expected, rel=1e-6)
+    assert frechet_distance(many, few) == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_set_is_at_no_distance_from_itself() -> None:
     rows = Moments.of([features(600, 64, 1)], 64)
     assert frechet_distance(rows, rows) == pytest.approx(0, abs=1e-8)
