@@ -7,8 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.files.storage import default_storage
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
@@ -18,17 +17,16 @@ from django_htmx.middleware import HtmxDetails
 
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.access import Actor, get_study
-from evalhub.studies.models import User
+from evalhub.studies.models import Modality, User
 from raters import access, services
-from raters.models import Comparison, Enrolment, EnrolmentState, PresentationCopy
+from raters.models import Comparison, Enrolment, EnrolmentState
 from raters.services.closing import answers_counted, orders
 from raters.services.enrolling import COMPARING
 from raters.services.limits import allowance
+from raters.serving import serve
 from raters.words import as_html
 
 View = Callable[[HttpRequest, Enrolment], HttpResponse]
-# The next pair is fetched ahead of time and shown from the browser's own cache.
-SHOWN_FOR_SECONDS = 600
 
 
 def for_raters(view: View) -> Callable[..., HttpResponse]:
@@ -119,11 +117,13 @@ def ahead(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
         following = services.next_comparison(study=enrolment.study, rater=enrolment.rater, after=comparison)
     except Refusal:
         following = None  # the study has just been paused; the answer to this pair will say so
-    return JsonResponse({"pictures": _addresses(following) if following else []})
+    addresses = _addresses(following) if following else []
+    moving = enrolment.study.modality == Modality.VIDEO
+    return JsonResponse({"pictures": [] if moving else addresses, "videos": addresses if moving else []})
 
 
 @require_GET
-def shown(request: HttpRequest, token: str) -> HttpResponse:
+def shown(request: HttpRequest, token: str) -> HttpResponseBase:
     """One side's picture, for the rater it was drawn for. Whoever else asks, and why ever, the answer is the same."""
     try:
         copy = access.shown_copy(request.user, token) if isinstance(request.user, User) else None
@@ -131,7 +131,7 @@ def shown(request: HttpRequest, token: str) -> HttpResponse:
         copy = None
     if copy is None:
         return HttpResponseNotFound("There is nothing here.\n", content_type="text/plain")
-    return _picture(copy)
+    return serve(request, copy)
 
 
 @login_required
@@ -144,14 +144,6 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     study = get_study(Actor.of(request), slug, "manage")
     context = {"study": study, "answers": answers_counted(study), "orders": orders(study)}
     return render(request, "raters/progress.html" if _by_script(request) else "raters/progress_page.html", context)
-
-
-def _picture(copy: PresentationCopy) -> HttpResponse:
-    """The copy's bytes under headers that are the same for every picture; a file response would add name and time."""
-    with default_storage.open(copy.path) as file:
-        content = file.read()
-    headers = {"Cache-Control": f"private, max-age={SHOWN_FOR_SECONDS}"}
-    return HttpResponse(content, content_type="image/webp", headers=headers)
 
 
 def _by_script(request: HttpRequest) -> bool:

@@ -7,7 +7,7 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
 from django.utils.text import slugify
 
-from evalhub.studies.models import Membership, Role, Study, TokenScope, User
+from evalhub.studies.models import Membership, Modality, Role, Study, TokenScope, User
 from evalhub.studies.services import MOST_QUESTIONS, Question
 
 
@@ -40,10 +40,11 @@ class StudyForm(forms.Form):
         label="Short name",
         help_text="Its name in addresses and commands: lower-case letters, digits, hyphens. Empty: made from the name.",
     )
+    modality = forms.ChoiceField(
+        choices=Modality, label="What is compared", help_text="The kind of outputs that contestants deliver."
+    )
     question = forms.CharField(
-        max_length=200,
-        initial="Which picture is better?",
-        help_text="What raters answer about every pair of pictures.",
+        max_length=200, initial="Which one is better?", help_text="What raters answer about every pair."
     )
     description = forms.CharField(
         required=False,
@@ -84,7 +85,7 @@ class StudySettingsForm(forms.ModelForm):
     GROUPS = (
         ("Texts", ("name", "description", "consent", "instructions")),
         ("Limits", ("votes_per_rater", "votes_per_rater_per_day", "vote_budget", "closes_when_separated")),
-        ("Showing", ("publishes_late", "works_without_javascript", "presentation_edge")),
+        ("Showing", ("publishes_late", "works_without_javascript", "requires_watching", "presentation_edge")),
     )
 
     class Meta:
@@ -100,12 +101,14 @@ class StudySettingsForm(forms.ModelForm):
             "closes_when_separated",
             "publishes_late",
             "works_without_javascript",
+            "requires_watching",
             "presentation_edge",
         )
         labels = {
             "closes_when_separated": "Close when the order is settled",
             "publishes_late": "Publish ratings only when the study is closed",
             "works_without_javascript": "Raters may vote without JavaScript",
+            "requires_watching": "Answers wait until both videos were watched",
             "presentation_edge": "Longest side shown, in pixels",
         }
         help_texts = {
@@ -121,6 +124,7 @@ class StudySettingsForm(forms.ModelForm):
             "works_without_javascript": (
                 "Such votes are marked, since both pictures cannot be revealed at the same moment."
             ),
+            "requires_watching": "To the end, at any speed. Studies of videos only.",
             "presentation_edge": "Larger pictures are shown smaller to raters. Metrics always read the originals.",
         }
         widgets = {
@@ -137,10 +141,13 @@ class StudySettingsForm(forms.ModelForm):
                 self.fields[name].disabled = True
                 self.fields[name].help_text = "Frozen when the study was published."
 
+        if self.instance.modality != Modality.VIDEO:
+            del self.fields["requires_watching"]
+
     @property
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """The fields under their headings."""
-        return [(heading, [self[name] for name in names]) for heading, names in self.GROUPS]
+        return [(heading, [self[name] for name in names if name in self.fields]) for heading, names in self.GROUPS]
 
 
 class QuestionForm(forms.Form):

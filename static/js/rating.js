@@ -3,6 +3,8 @@
 
 import { lookingKey, viewer } from "./looking.js";
 import { Outbox } from "./outbox.js";
+import { Player } from "./player.js";
+import { playPair, player, playingKey } from "./playing.js";
 
 const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", t: "tie", b: "both_bad", u: "undo" };
 const FIRST_WAIT = 1000;
@@ -33,6 +35,7 @@ function say(sentence) {
 
 async function show() {
   lock();
+  player.release();
   const here = pair();
   const kept = outbox.get(comparison());
   if (kept) {
@@ -40,9 +43,11 @@ async function show() {
     send(kept);
     return;
   }
-  const images = [...here.querySelectorAll("img")];
+  const sides = [...here.querySelectorAll(".pane > *")];
+  const videos = sides.filter((side) => side.matches("video"));
   try {
-    await Promise.all(images.map((image) => image.decode()));
+    await Promise.all(sides.filter((side) => !side.matches("video")).map((image) => image.decode()));
+    await Player.ready(videos);
   } catch {
     if (here.isConnected) await again();
     return;
@@ -55,7 +60,8 @@ async function show() {
     here.classList.add("revealed");
     desk().dataset.revealed = "";
     shownAt = now;
-    unlock();
+    if (videos.length) playPair(videos, here.dataset.watch === undefined ? () => {} : unlock);
+    if (here.dataset.watch === undefined) unlock();
     lookAhead();
   });
 }
@@ -73,8 +79,12 @@ async function lookAhead() {
     const body = new URLSearchParams({ comparison: comparison() });
     const answer = await fetch(ahead, { method: "POST", headers: csrf, body });
     if (!answer.ok) return;
-    following = (await answer.json()).pictures.map((address) => Object.assign(new Image(), { src: address }));
-    await Promise.all(following.map((image) => image.decode()));
+    const { pictures, videos } = await answer.json();
+    following = [
+      ...pictures.map((address) => Object.assign(new Image(), { src: address })),
+      ...videos.map((address) => Object.assign(document.createElement("video"), { preload: "auto", muted: true, src: address })),
+    ];
+    await Promise.all(following.filter((side) => side instanceof HTMLImageElement).map((image) => image.decode()));
   } catch {
     following = []; // the next pair is then simply fetched when its turn comes
   }
@@ -87,6 +97,7 @@ function lock() {
 }
 
 function unlock() {
+  if (!locked) return;
   locked = false;
   for (const control of desk().querySelectorAll("form :disabled")) control.disabled = false;
   form().querySelector("fieldset")?.classList.add("current");
@@ -108,7 +119,7 @@ function press(answer) {
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(".caption")) return;
-  const looked = lookingKey(event);
+  const looked = playingKey(event) || lookingKey(event);
   const answer = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (looked === null || (!looked && !answer)) return;
   event.preventDefault();

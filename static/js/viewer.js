@@ -22,8 +22,9 @@ export class Viewer {
   take(pair) {
     this.pair = pair;
     this.panes = [...pair.querySelectorAll(".pane")];
-    const image = pair.querySelector("img");
-    this.size = { width: Number(image.getAttribute("width")), height: Number(image.getAttribute("height")) };
+    this.sides = [...pair.querySelectorAll(".pane > *")];
+    const [side] = this.sides;
+    this.size = { width: Number(side.getAttribute("width")), height: Number(side.getAttribute("height")) };
     this.pointers.clear();
     this.other = false;
     this.resized.disconnect();
@@ -119,8 +120,8 @@ export class Viewer {
     this.pair.classList.add("placed");
     this.pair.classList.toggle("enlarged", this.scale >= 1 && Number.isInteger(this.scale));
     this.pair.classList.toggle("movable", width > this.room.width + 1 || height > this.room.height + 1);
-    for (const image of this.pair.querySelectorAll("img")) {
-      Object.assign(image.style, { width: `${width}px`, height: `${height}px`, translate: `${left}px ${top}px` });
+    for (const side of this.sides) {
+      Object.assign(side.style, { width: `${width}px`, height: `${height}px`, translate: `${left}px ${top}px` });
     }
     this.pair.style.setProperty("--cut", `${this.amounts.slider}%`);
     this.pair.style.setProperty("--gain", this.amounts.difference);

@@ -82,6 +82,14 @@ def press(page: Page, key: str) -> str:
     return revealed(page)
 
 
+def until(page: Page, condition: str) -> None:
+    """Wait for a JavaScript condition. Playwright's own waiting would have to break the content security policy."""
+    deadline = time.monotonic() + 15
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"It did not come true: {condition}"
+        page.wait_for_timeout(50)
+
+
 def pictures(page: Page) -> list[str]:
     """The addresses of the two pictures, left first."""
     return re.findall(r"/shown/[\w-]+", page.locator(".pair").inner_html())

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from raters import services
 from raters.models import Vote
-from tests.browser.rating import press, revealed, seat, site
+from tests.browser.rating import press, revealed, seat, site, until
 from tests.raters.conftest import Desk, make_desk
 
 __all__ = ["site"]  # a fixture
@@ -111,7 +111,7 @@ def test_the_wheel_zooms_where_it_points(seated: Page) -> None:
     before = level(seated, x + 150, y + 60)
     for _ in range(4):
         seated.mouse.wheel(0, -200)
-    seated.wait_for_function("document.querySelector('.pair img').getBoundingClientRect().width >= 1600")
+    until(seated, "document.querySelector('.pair img').getBoundingClientRect().width >= 1600")
     in_step(seated)
     assert abs(level(seated, x + 150, y + 60) - before) <= 2
     seated.mouse.down()

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.test import Client
 from django.utils import timezone
 from PIL import Image, PngImagePlugin
@@ -223,15 +223,15 @@ def test_a_planted_leak_is_found(
     monkeypatch: pytest.MonkeyPatch,
     leak: Callable[[PresentationCopy], tuple[str, str]],
 ) -> None:
-    blind = views._picture
+    blind = views.serve
 
-    def leaking(copy: PresentationCopy) -> HttpResponse:
-        response = blind(copy)
+    def leaking(request: HttpRequest, copy: PresentationCopy) -> HttpResponseBase:
+        response = blind(request, copy)
         name, value = leak(copy)
         response[name] = value
         return response
 
-    monkeypatch.setattr(views, "_picture", leaking)
+    monkeypatch.setattr(views, "serve", leaking)
     impressions = observe(twins, live_server.url, raters=2)
     reached = accuracy(impressions)
     assert reached > 0.9 > bound(len(impressions))

@@ -57,7 +57,7 @@ def test_an_administrator_without_studies_is_told_how_to_begin(client: Client, d
 
 
 def test_a_new_study_is_a_draft_of_its_maker(client: Client, ada: User) -> None:
-    form = {"name": "Faces at 4×", "slug": "", "question": "Which face is truer?", "description": ""}
+    form = {"name": "Faces at 4×", "slug": "", "modality": "image", "question": "Which face is truer?"}
     response = client.post(reverse("study_create"), form)
     study = Study.objects.get(slug="faces-at-4")
     assert response.headers["Location"] == reverse("prompts", args=["faces-at-4"])
@@ -72,7 +72,7 @@ def test_a_new_study_is_a_draft_of_its_maker(client: Client, ada: User) -> None:
 
 def test_a_study_needs_a_name_that_makes_an_address(client: Client, ada: User) -> None:
     for name, sentence in (("", "see what is said beside the fields"), ("雪", "give one, such as")):
-        response = client.post(reverse("study_create"), {"name": name, "question": "Which?"})
+        response = client.post(reverse("study_create"), {"name": name, "modality": "image", "question": "Which?"})
         assert response.status_code == 422
         assert sentence in response.text
 

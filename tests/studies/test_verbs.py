@@ -33,8 +33,8 @@ def test_other_studies_that_cannot_be(scene: Scene) -> None:
         services.create_study(slug="faces", name="X", actor=scene.ada)
     with pytest.raises(Refusal, match="needs a name"):
         services.create_study(slug="x", name=" ", actor=scene.ada)
-    with pytest.raises(Refusal, match="modality “video” yet"):
-        services.create_study(slug="x", name="X", modality="video", actor=scene.ada)
+    with pytest.raises(Refusal, match="“sound” is neither"):
+        services.create_study(slug="x", name="X", modality="sound", actor=scene.ada)
 
 
 def test_publishing_freezes_prompts_and_presentation(scene: Scene) -> None:

@@ -70,6 +70,9 @@ class Study(models.Model):
     # The longest side, in pixels, that raters are shown; both sides of a comparison are encoded at equal dimensions.
     presentation_edge = models.PositiveIntegerField(default=4096)
     works_without_javascript = models.BooleanField(default=False)
+    requires_watching = models.BooleanField(
+        default=False, db_default=False, help_text="No answer before both videos were watched to their end."
+    )
     votes_per_rater = models.PositiveIntegerField(null=True, blank=True, help_text="A rater is done after so many.")
     votes_per_rater_per_day = models.PositiveIntegerField(
         null=True, blank=True, help_text="A rater goes on tomorrow after so many; days are those of UTC."

@@ -65,6 +65,7 @@ def _create(form: StudyForm, actor: Actor) -> Study:
         name=given["name"],
         actor=actor.user,
         description=given["description"],
+        modality=given["modality"],
         criteria=[("quality", "Quality", given["question"])],
     )
 
