@@ -57,7 +57,7 @@ class ExclusionSerializer(serializers.Serializer):
 
 
 class VerdictSerializer(serializers.Serializer):
-    outcome = serializers.ChoiceField(choices=Outcome)
+    outcome = serializers.ChoiceField(choices=Outcome.choices)
     difference = serializers.FloatField(allow_null=True, help_text="Candidate less baseline, in Elo.")
     low = serializers.FloatField(allow_null=True)
     high = serializers.FloatField(allow_null=True)

@@ -7,7 +7,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import F, FilteredRelation, Prefetch, Q, QuerySet, Value
-from django.db.models.expressions import Combinable
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Abs, NullIf
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -23,7 +23,7 @@ from raters.models import Enrolment, Standing
 RATERS_ON_A_PAGE = 100
 
 
-def _share(what: str) -> Combinable:
+def _share(what: str) -> CombinedExpression:
     """Hits of all, null of none."""
     return F(f"standing__{what}_hits") * 1.0 / NullIf(F(f"standing__{what}_total"), Value(0))
 

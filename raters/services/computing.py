@@ -94,7 +94,7 @@ def compute(fit: Fit, tell: Tell) -> Computed:
         propensity=fit.slice.get("weighting") == "propensity",
         samples="covariates" in fit.slice or _has_seeds(fit),
     )
-    known = np.isin(answers.contestants, contestants)
+    known = np.array([contestant in contestants for contestant in answers.contestants], dtype=bool)
     if not known.all():  # the study's contestants were registered when others had votes already
         answers = answers.only(known[answers.left] & known[answers.right])
     counted = (answers.control == NO_CONTROL) & ~answers.by(fit.inputs["excluded"])

@@ -59,7 +59,8 @@ class Answers:
     def only(self, rows: NDArray[np.bool_]) -> "Answers":
         """The answers of the rows; the codes go on standing for the same."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: c[rows] for name, c in columns.items() if isinstance(c, np.ndarray)})
+        kept: dict[str, Any] = {name: c[rows] for name, c in columns.items() if isinstance(c, np.ndarray)}
+        return replace(self, **kept)
 
     def by(self, raters: Iterable[str]) -> NDArray[np.bool_]:
         """(n,) which answers are from any of the raters, who are given by their ids."""

@@ -47,7 +47,7 @@ def head_to_head(contestants: Sequence[uuid.UUID], votes: Votes, ranking: Rankin
         "wins": (shown[LEFT] + shown[RIGHT].T).tolist(),
         "ties": either_way[TIE].tolist(),
         "both_bad": either_way[BOTH_BAD].tolist(),
-        "superiority": np.where(np.isnan(superiority), None, superiority.astype(object)).tolist(),
+        "superiority": [[None if np.isnan(p) else p for p in row] for row in superiority.tolist()],
     }
 
 

@@ -178,9 +178,8 @@ def test_an_empty_study_says_so(desk: Desk, visitor: Visitor) -> None:
 
 
 def test_raters_by_the_api(voted: Desk, visitor: Visitor) -> None:
-    user = User.objects.get(username="owner") if User.objects.filter(username="owner").exists() else None
     owner = visitor("owner")
-    user = user or User.objects.get(username="owner")
+    user = User.objects.get(username="owner")
     page = owner.get(address("v1:raters", voted), {"limit": 2}).json()
     assert (page["count"], len(page["results"])) == (6, 2)
     first = page["results"][0]
@@ -188,7 +187,7 @@ def test_raters_by_the_api(voted: Desk, visitor: Visitor) -> None:
     assert first["standing"]["left_rate"] == 1.0
     assert owner.get(address("v1:raters", voted), {"criterion": "colour"}).status_code == 422
     path = address("v1:rater_exclusion", voted, lefty(voted).rater_id)
-    body = {"data": json.dumps({"reason": "Asleep."}), "content_type": "application/json"}
+    body: dict[str, Any] = {"data": json.dumps({"reason": "Asleep."}), "content_type": "application/json"}
     assert owner.post(path, **body).json()["exclusion_reason"] == "Asleep."
     assert lefty(voted).excluded_at is not None
     _, secret = studies.create_token(user=user, name="script", scope=TokenScope.READ)

@@ -14,7 +14,7 @@ from evalhub.studies.models import Criterion, Media, Prompt, User
 from raters import locks, services, tasks
 from raters.models import Fit, FitState, Vote, slice_digest
 from raters.ranking import Votes, find_trust, propensity_weights, rank
-from raters.services import on_demand
+from raters.services import freezing, on_demand
 from tests.raters.ballots import ballot, load, noisy, people, save, simulated_raters, vote_on_all
 from tests.raters.conftest import Desk, at_once
 
@@ -252,7 +252,7 @@ def test_of_two_who_ask_at_once_both_get_the_same_fit(desk: Desk, rung: Rung) ->
 def test_of_two_workers_at_one_fit_one_does_it(voted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = services.ask_for_fit(study=voted.study, slice={"raters": "people"})
     begun: list[int] = []
-    freeze = on_demand.freeze
+    freeze = freezing.freeze
     gate = threading.Event()
 
     def slowly(*arguments: Any) -> Fit:
