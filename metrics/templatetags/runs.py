@@ -1,6 +1,7 @@
 """How a run's numbers are written."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 from django import template
@@ -51,7 +52,7 @@ def percent(share: float) -> str:
 @register.filter
 def signed(value: float) -> str:
     """A difference: with its sign, and three digits however small it is."""
-    return f"{value:+.3g}".replace("-", "−")
+    return f"{Decimal(f'{value:.3g}'):+f}".replace("-", "−")
 
 
 @register.filter
