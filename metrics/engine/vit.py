@@ -90,7 +90,8 @@ class _Block(nn.Module):
         parts = self.into(self.norm_1(x)).view(batch, length, 3, width // _HEAD, _HEAD)
         mixed = F.scaled_dot_product_attention(*parts.permute(2, 0, 3, 1, 4).unbind())
         x = x + self.get_buffer("scale_1") * self.out(mixed.transpose(1, 2).reshape(batch, length, width))
-        return x + self.get_buffer("scale_2") * self.down(self.activation(self.up(self.norm_2(x))))
+        deeper: Tensor = self.down(self.activation(self.up(self.norm_2(x))))
+        return x + self.get_buffer("scale_2") * deeper
 
 
 def _positions(learnt: Tensor, side: int) -> Tensor:

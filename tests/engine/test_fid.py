@@ -170,13 +170,14 @@ def test_fid_infinity_is_the_end_of_a_line_through_fifths_halves_and_the_whole(n
     estimate = reducer.infinity()
 
     def intercept(left_out: int) -> float:
-        points = []
+        parts, distances = [], []
         for sets in ([(0, 1), (2, 3), (4, 5), (6, 7), (8, 9)], [range(5), range(5, 10)]):
             picked = [rows[np.isin(groups, list(each))] for each in sets if left_out not in each]
-            points.append((5 / n if len(sets) == 5 else 2 / n, np.mean([by_moments(part) for part in picked])))
+            parts.append(len(sets) / n)
+            distances.append(float(np.mean([by_moments(part) for part in picked])))
         kept = rows[groups != left_out]
-        points.append((1 / len(kept), by_moments(kept)))
-        return float(np.polyfit(*zip(*points, strict=True), 1)[1])
+        line = np.polyfit([*parts, 1 / len(kept)], [*distances, by_moments(kept)], 1)
+        return float(line[1])
 
     def by_moments(part: Rows) -> float:
         return frechet_distance(Moments.of([part], 48), reference)
