@@ -93,7 +93,7 @@ def read_torch_legacy(path: Path) -> Tensors:
             for key in _LegacyUnpickler(file).load():
                 storage = reader.storages[key]
                 (count,) = struct.unpack("<q", file.read(8))
-                if count != storage.size or file.readinto(storage) != storage.nbytes:
+                if count != storage.size or file.readinto(storage.data) != storage.nbytes:
                     raise ValueError("numbers are missing")
         return dict(_flatten(content, ""))
     except WrongWeights as refusal:

@@ -51,7 +51,7 @@ class Lpips(nn.Module):
         unedited = torch.where(outside[:, None], sample, source)
         total = torch.zeros(len(pairs), device=pairs.device)
         for distances in self._distances(torch.stack([unedited, source], dim=1)):
-            share = F.adaptive_avg_pool2d(outside[:, None].float(), distances.shape[1:])[:, 0]
+            share = F.adaptive_avg_pool2d(outside[:, None].float(), (distances.shape[1], distances.shape[2]))[:, 0]
             total += (distances * share).sum(dim=(1, 2)) / share.sum(dim=(1, 2))
         return total
 

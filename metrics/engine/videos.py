@@ -77,7 +77,7 @@ def _opened(file: BinaryIO, name: str) -> Iterator[tuple["InputContainer", "Vide
 
     options = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none", **_STRICT}
     try:
-        container = av.open(file, container_options=options, metadata_errors="replace")
+        container = av.open(file, "r", container_options=options, metadata_errors="replace")
     except (av.FFmpegError, ValueError):
         raise UnreadableImage(f"{name} is not a video in a known container ({_KINDS}); send one of those.") from None
     with container:

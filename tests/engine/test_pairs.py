@@ -63,6 +63,7 @@ def test_each_psnr_and_ssim_is_torchmetrics(pairs: list[tuple[Pixels, Pixels]], 
     ssim = theirs.structural_similarity_index_measure(samples, real, data_range=255.0, reduction="none")
     ms_ssim = theirs.multiscale_structural_similarity_index_measure(samples, real, data_range=255.0, reduction="none")
     assert scores["psnr"].per_sample == pytest.approx(psnr.numpy(), abs=1e-4)
+    assert isinstance(ssim, Tensor)
     assert scores["ssim"].per_sample == pytest.approx(ssim.numpy(), abs=1e-6)
     assert scores["ms_ssim"].per_sample == pytest.approx(ms_ssim.numpy(), abs=1e-6)
     for metric in ("psnr", "ssim", "ms_ssim"):
