@@ -52,7 +52,7 @@ class Material:
         """Whether the study has the kind of thing that the metric needs at all."""
         if Need.REFERENCE_SET in metric.needs and not self.references:
             return False
-        return all(self.having[role] for role in roles_of(metric))
+        return all(self.having[role] for role in metric.roles)
 
     def obstacle(self, metric: MetricSpec) -> str:
         """Why the metric cannot be computed, as one sentence; empty when it can."""
@@ -61,7 +61,7 @@ class Material:
                 f"{metric.title} compares at least 2 samples with at least 2 reference images; "
                 f"here are {self.samples:,} and {self.references:,}."
             )
-        for role in roles_of(metric):
+        for role in metric.roles:
             if missing := self.samples - self.having[role]:
                 return (
                     f"{metric.title} compares each sample with its prompt's {_CALLED[role]}, "
@@ -116,7 +116,7 @@ GROUPS = ("Distributions", "Prompts", "Pairs", "Editing", "Video")
 
 def group_of(metric: MetricSpec) -> str:
     """Under which heading a metric is offered: by what it compares the samples with."""
-    roles = set(roles_of(metric))
+    roles = set(metric.roles)
     if Modality.IMAGE not in metric.modalities:
         return "Video"
     if Need.REFERENCE_SET in metric.needs:
@@ -179,12 +179,6 @@ def material_of(submission: Submission) -> Material:
         having={role: found[f"{field}_having"] for role, field in (_BESIDE | _TEXTS).items()},
         resized={role: found[f"{field}_resized"] for role, field in _BESIDE.items()},
     )
-
-
-def roles_of(metric: MetricSpec) -> list[Role]:
-    """What the metric compares each sample with, in the order in which its columns name it."""
-    roles = (role for column in metric.columns for role in COLUMNS[column].roles)
-    return [role for role in dict.fromkeys(roles) if role is not Role.SAMPLE]
 
 
 def _of_one_size(metric: MetricSpec) -> list[Role]:

@@ -22,6 +22,8 @@ from metrics.models import CachedFile, FeatureRow, FileState, ReferenceStatistic
 ABANDONED = timedelta(hours=1)
 # Uses closer together than this are noted once.
 USE_PAUSE = timedelta(minutes=1)
+# How far back files are looked through for those that nothing points to.
+SEARCHED = timedelta(days=2)
 MOST_AT_ONCE = 500
 AT_WORK = (RunState.WAITING, RunState.RUNNING, RunState.MERGING)
 
@@ -130,8 +132,9 @@ def _pointless() -> QuerySet[CachedFile]:
     """Kept for one merge that has been, or doubled by another: no row and no reference points to them."""
     rows = FeatureRow.objects.filter(file=OuterRef("pk"))
     statistics = ReferenceStatistics.objects.filter(file=OuterRef("pk"))
-    kept = CachedFile.objects.filter(~Exists(rows), ~Exists(statistics), state=FileState.KEPT)
-    return kept.exclude(path__in=_needed())
+    # Of the younger ones only, which bounds the search; what is older goes when it is its turn.
+    young = CachedFile.objects.filter(state=FileState.KEPT, created_at__gt=timezone.now() - SEARCHED)
+    return young.filter(~Exists(rows), ~Exists(statistics)).exclude(path__in=_needed())
 
 
 def _oldest_above(limit: int) -> QuerySet[CachedFile]:

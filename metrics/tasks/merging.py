@@ -36,7 +36,7 @@ def merge(run: Run, lease: Lease) -> None:
         _merge(run, lease)
     except (Stopped, services.StaleLease) as reason:
         log.info("%s: %s", run, reason)
-    except EngineError as error:
+    except (EngineError, services.FileGone) as error:
         fail(error=str(error))
     except (InterfaceError, OperationalError):
         # The database is away and nothing can be written; the lease runs out and the sweep has it merged again.

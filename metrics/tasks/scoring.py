@@ -31,7 +31,7 @@ def score(shard: Shard, lease: Lease) -> None:
     except (BadInput, UnreadableImage) as error:
         # The samples will be the same at the next attempt.
         fail(error=str(error), final=True)
-    except EngineError as error:
+    except (EngineError, services.FileGone) as error:
         fail(error=str(error))
     except (InterfaceError, OperationalError):
         # The database is away; the lease runs out, and the sweep then gives the shard to another worker.

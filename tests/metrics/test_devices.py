@@ -33,7 +33,7 @@ def test_the_gpus_are_those_that_cuda_would_see(environment: dict[str, str], fou
 )
 def test_each_gpu_has_a_worker_of_its_own(environment: dict[str, str], workers: dict[str, str], tmp_path: Path) -> None:
     started = gpu_workers(environment, tmp_path, 8000)
-    assert {child.name: child.environment["CUDA_VISIBLE_DEVICES"] for child in started} == workers
+    assert {child.name: (child.environment or {}).get("CUDA_VISIBLE_DEVICES") for child in started} == workers
     for child in started:
         assert child.command[child.command.index("--queues") + 1] == "gpu"
     names = [child.command[child.command.index("--hostname") + 1] for child in started]
