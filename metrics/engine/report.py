@@ -84,10 +84,16 @@ def write_per_sample(target: Path, subjects: Sequence[Subject], results: Sequenc
 
 
 def print_table(results: Sequence[ScoreResult]) -> None:
+    """For people; what belongs to a score beside its value (CLIPScore's cosine, for one) stands below."""
     table = Table("Metric", "Value", "95 % interval", "n", "Protocol", "Fingerprint")
     for each in results:
         spec = get_metric(each.metric)
         interval = "–" if each.low is None or each.high is None else f"{each.low:.4f} to {each.high:.4f}"
         title = f"{spec.title} {'↑' if spec.higher_is_better else '↓'}"
         table.add_row(title, f"{each.value:.4f}", interval, f"{each.n:,}", each.protocol["name"], each.fingerprint[:12])
-    Console().print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for each in results:
+        beside = ", ".join(f"{name.replace('_', ' ')} {figure:.4g}" for name, figure in each.details.items())
+        if beside:
+            console.print(f"{get_metric(each.metric).title}: {beside}", markup=False)

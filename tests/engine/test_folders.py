@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -66,6 +67,18 @@ def test_a_folder_of_edits_is_scored(edits: Layout, filled: Path, tmp_path: Path
     assert [Path(row["file"]).name for row in rows] == ["0.jpg", "1.jpg", "2.jpg"]
     assert {row["psnr_outside_equal"] for row in rows} == {"False"}
     assert 20 < float(rows[0]["psnr_outside"]) < 50
+
+
+def test_what_belongs_to_a_score_stands_below_the_table(edits: Layout, filled: Path) -> None:
+    done = run(
+        *("score", "--metrics", "clip_score", "--samples", edits.samples, "--captions", edits.captions),
+        *("--weights", filled),
+    )
+    assert done.exit_code == 0, done.stderr
+    line = done.stdout.strip().splitlines()[-1]
+    assert re.fullmatch(
+        r"CLIPScore \(ViT-B/32\): mean cosine (-?[\d.e-]+), cosine x100 (-?[\d.e-]+), captions cut 0", line
+    )
 
 
 def test_a_folder_of_videos_is_scored(filled: Path, tmp_path: Path) -> None:
