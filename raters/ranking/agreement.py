@@ -59,13 +59,14 @@ def krippendorff_alpha(
     codes = compress(units[paired])
     groups = int(codes.max(initial=-1)) + 1
     counts = np.bincount(codes * len(levels) + place, minlength=groups * len(levels)).astype(np.float64)
-    counts = counts.reshape(groups, len(levels))
-    alpha = _alpha(counts, np.ones(groups), levels, distance)
+    # Units judged alike are one pattern, and how often each is drawn is all that an alpha depends on.
+    patterns, times = np.unique(counts.reshape(groups, len(levels)), axis=0, return_counts=True)
+    alpha = _alpha(patterns, times, levels, distance)
     low = high = None
     if alpha is not None:
         random = np.random.default_rng(seed)
-        drawn = random.multinomial(groups, np.full(groups, 1 / groups), replicates)
-        found = [again for weight in drawn if (again := _alpha(counts, weight, levels, distance)) is not None]
+        drawn = random.multinomial(groups, times / groups, replicates)
+        found = [again for weight in drawn if (again := _alpha(patterns, weight, levels, distance)) is not None]
         tail = (1 - LEVEL) / 2
         low, high = (float(bound) for bound in np.quantile(found, [tail, 1 - tail]))
     return Agreement(alpha, low, high, distance, groups, int(paired.sum()), replicates)
@@ -78,7 +79,7 @@ def preferences(votes: Votes) -> Codes:
     return np.where(votes.left < votes.right, for_left, -for_left)
 
 
-def _alpha(counts: Floats, weight: Floats | NDArray[np.int64], levels: Floats, distance: Distance) -> float | None:
+def _alpha(counts: Floats, weight: NDArray[np.int64], levels: Floats, distance: Distance) -> float | None:
     """Of (U, V) counts of each value in each unit, the units weighing (U,); None where all values are the same."""
     share = weight / (counts.sum(axis=1) - 1)
     coincidences = (counts * share[:, None]).T @ counts - np.diag(share @ counts)
