@@ -1,6 +1,7 @@
 """Studies that close themselves: on their budget of answers, or when the order of their contestants is settled."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
@@ -72,7 +73,25 @@ def orders(study: Study) -> list[Order]:
     found = []
     for criterion in study.criteria.all():
         neighbours = fits.filter(criterion=criterion).values_list("separations", flat=True).first() or []
+        verdicts = _verdicts(neighbours, contestants)
         placed = {pair[side] for pair in neighbours for side in ("upper", "lower")}
-        separated = sum(pair["separated"] for pair in neighbours)
-        found.append(Order(criterion, len(neighbours), separated, len(contestants - placed)))
+        found.append(Order(criterion, len(verdicts), sum(verdicts), len(contestants - placed)))
     return found
+
+
+def _verdicts(neighbours: list[dict[str, Any]], contestants: set[str]) -> list[bool]:
+    """Whether each contestant that still competes is told from the next that does, in rank order.
+
+    Raters are not shown those withdrawn any more, so what is open beside one would stay so. Two others around it are
+    told apart if the least differences along the way, which all hold at once, add up to more than nothing.
+    """
+    verdicts = []
+    way: list[dict[str, Any]] | None = None  # from the last one that competes
+    for pair in neighbours:
+        if pair["upper"] in contestants:
+            way = []
+        if way is not None:
+            way.append(pair)
+            if pair["lower"] in contestants:
+                verdicts.append(pair["separated"] if len(way) == 1 else sum(step["low"] for step in way) > 0)
+    return verdicts

@@ -1,5 +1,6 @@
 """Studies that close themselves, and what happens around that moment."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -168,6 +169,31 @@ def test_what_leaves_an_order_unsettled(desk: Desk) -> None:
     assert not services.close_if_done(study=desk.study)  # somebody is not placed yet
     assert [(order.separated, order.pairs, order.unplaced) for order in orders(desk.study)] == [(2, 2, 1)] * 2
     studies.withdraw_checkpoint(checkpoint=desk.checkpoints[3], actor=User.objects.create(username="x"), reason="No.")
+    assert services.close_if_done(study=desk.study)
+
+
+def test_one_that_is_withdrawn_keeps_nobody_waiting(desk: Desk, owner: User) -> None:
+    """Alpha before Beta before Gamma; Beta is withdrawn, and too near to Gamma to tell."""
+    desk.study.closes_when_separated = True
+    desk.study.save()
+    ids = [str(checkpoint.pk) for checkpoint in desk.checkpoints]
+
+    def fit_with(*lows: float) -> None:
+        pairs = [
+            {"upper": upper, "lower": lower, "low": low, "separated": low > 0}
+            for (upper, lower), low in zip(pairwise(ids), lows, strict=True)
+        ]
+        Fit.objects.create(study=desk.study, criterion=desk.study.criteria.get(), separations=pairs)
+
+    fit_with(40.0, -10.0)
+    assert [(order.separated, order.pairs) for order in orders(desk.study)] == [(1, 2)]
+    studies.withdraw_checkpoint(checkpoint=desk.checkpoints[1], actor=owner, reason="A mistake in training.")
+    assert [(order.separated, order.pairs) for order in orders(desk.study)] == [(1, 1)]
+    fit_with(40.0, -50.0)
+    assert not services.close_if_done(study=desk.study)
+    # At an end of the order it does not matter at all.
+    studies.restore_checkpoint(checkpoint=desk.checkpoints[1], actor=owner)
+    studies.withdraw_checkpoint(checkpoint=desk.checkpoints[2], actor=owner, reason="A mistake in training.")
     assert services.close_if_done(study=desk.study)
 
 
