@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from metrics.engine.errors import BadInput, Mismatch
 from metrics.engine.frechet import Target
 from metrics.engine.intervals import GROUPS, Estimate, chunk_groups, group_of, jackknife_estimate
-from metrics.engine.moments import CHUNK, Moments, Rows
+from metrics.engine.moments import CHUNK, GroupedMoments, Moments, Rows
 
 FIFTHS = tuple(range(first, first + 2) for first in range(0, GROUPS, 2))
 HALVES = (range(GROUPS // 2), range(GROUPS // 2, GROUPS))
@@ -38,7 +38,7 @@ class FidReducer:
         self._target = Target(reference)
         self._dimensions = reference.dimensions
         self._held: list[Rows] = []
-        self._groups: list[Moments] = []
+        self._groups: GroupedMoments | None = None
         self._n = self._absorbed = 0
 
     def add(self, rows: Rows) -> None:
@@ -88,8 +88,8 @@ class FidReducer:
 
     def _distances(self, unions: Sequence[Sequence[int]]) -> Values:
         """The distance of each union of groups."""
-        if self._groups:
-            return np.array([self._target.distance(Moments.sum_of([self._groups[g] for g in each])) for each in unions])
+        if self._groups is not None:
+            return np.array([self._target.distance(self._groups.union(each)) for each in unions])
         rows = np.concatenate(self._held)
         group = self._membership
         return np.array(
@@ -107,15 +107,15 @@ class FidReducer:
     def _absorb(self, *, whole_chunks: bool) -> None:
         if self._n <= self._dimensions:
             return
-        if not self._groups:
-            self._groups = [Moments(self._dimensions) for _ in range(GROUPS)]
+        if self._groups is None:
+            self._groups = GroupedMoments(self._dimensions, GROUPS)
         rows = np.concatenate(self._held)
         end = len(rows) - len(rows) % CHUNK if whole_chunks else len(rows)
         for start in range(0, end, CHUNK):
             chunk = rows[start : min(start + CHUNK, end)]
             membership = chunk_groups(self._absorbed // CHUNK, len(chunk), GROUPS)
-            for index, group in enumerate(self._groups):
-                group.update(chunk[membership == index])
+            for group in range(GROUPS):
+                self._groups.update(group, chunk[membership == group])
             self._absorbed += len(chunk)
         self._held = [rows[end:]]
 

@@ -111,6 +111,7 @@ def _double_centred(gram: Matrix) -> Matrix:
 
 def _root_trace(symmetric: Matrix) -> float:
     """Σ √λ of a symmetric positive semi-definite matrix; eigenvalues that are only rounding count as zero."""
-    values = linalg.eigvalsh((symmetric + symmetric.T) / 2, check_finite=False)
+    # Only one triangle is read; in Fortran's order nothing is copied.
+    values = linalg.eigvalsh(np.asfortranarray(symmetric), overwrite_a=True, check_finite=False)
     floor = max(float(values[-1]), 0.0) * np.finfo(np.float64).eps * len(values)
     return float(np.sqrt(values[values > floor]).sum())

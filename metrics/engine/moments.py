@@ -1,9 +1,10 @@
 """Moments of a set of features as sums that add up: n, Σx and Σxxᵀ in float64."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from metrics.engine.errors import BadInput, Mismatch
 
@@ -33,16 +34,6 @@ class Moments:
         for chunk in chunked(rows):
             moments.update(chunk)
         return moments
-
-    @classmethod
-    def sum_of(cls, parts: Sequence["Moments"]) -> "Moments":
-        """The moments of all parts together; at least one."""
-        whole = cls(parts[0].dimensions)
-        for part in parts:
-            whole.n += part.n
-            whole.total += part.total
-            whole.outer += part.outer
-        return whole
 
     @property
     def dimensions(self) -> int:
@@ -87,7 +78,11 @@ class Moments:
         """Unbiased (d, d). Raises: BadInput below two samples."""
         if self.n < 2:
             raise BadInput(f"A covariance needs at least 2 pictures, and the set has {self.n}; add more.")
-        return (self.outer - np.outer(self.total, self.mean)) / (self.n - 1)
+        # In one array: a covariance of 2,048 features is 34 MB.
+        covariance: Matrix = np.outer(self.total, -self.mean)
+        covariance += self.outer
+        covariance /= self.n - 1
+        return covariance
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Arrays for a safetensors file; `from_arrays` takes them back."""
@@ -99,6 +94,46 @@ class Moments:
         moments.n = int(arrays["n"][0])
         moments.total, moments.outer = arrays["total"].astype(np.float64), arrays["outer"].astype(np.float64)
         return moments
+
+
+class GroupedMoments:
+    """Moments of several groups of one set, in half the memory: the symmetric sums of two groups share one array, each
+    in a triangle of its own."""
+
+    def __init__(self, dimensions: int, groups: int) -> None:
+        self._sizes = [0] * groups
+        self._totals = np.zeros((groups, dimensions))
+        # One column more than rows, so that both triangles have a diagonal.
+        self._pairs = [np.zeros((dimensions, dimensions + 1), order="F") for _ in range((groups + 1) // 2)]
+
+    def update(self, group: int, rows: Rows) -> None:
+        """Adds (m, d) rows to one group."""
+        exact = rows.astype(np.float64)
+        self._sizes[group] += len(rows)
+        self._totals[group] += exact.sum(axis=0)
+        square, lower = self._square(group), group % 2 == 0
+        added = linalg.blas.dsyrk(1.0, exact.T, beta=1.0, c=square, lower=lower, overwrite_c=1)
+        if not np.may_share_memory(added, square):
+            square[...] = added
+
+    def union(self, groups: Iterable[int]) -> Moments:
+        """The moments of several groups together."""
+        whole = Moments(self._totals.shape[1])
+        lower, upper = whole.outer.T, np.zeros_like(whole.outer, order="F")
+        for group in groups:
+            whole.n += self._sizes[group]
+            whole.total += self._totals[group]
+            half = upper if group % 2 else lower
+            half += self._square(group)
+        # Of each half only its own triangle is of these groups; the rest is their partners'.
+        for place in range(len(lower)):
+            lower[place:, place] += upper[place, place:]
+            lower[place, place:] = lower[place:, place]
+        return whole
+
+    def _square(self, group: int) -> Matrix:
+        pair = self._pairs[group // 2]
+        return pair[:, 1:] if group % 2 else pair[:, :-1]
 
 
 def chunked(rows: Iterable[Rows], size: int = CHUNK) -> Iterator[Rows]:

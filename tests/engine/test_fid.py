@@ -17,7 +17,7 @@ from metrics.engine.folders import Layout, files_in, samples_for, subjects_of
 from metrics.engine.frechet import frechet_distance
 from metrics.engine.intervals import group_of
 from metrics.engine.kid import KidReducer
-from metrics.engine.moments import Moments
+from metrics.engine.moments import GroupedMoments, Moments
 from metrics.engine.onepass import compute_block, compute_reference
 from metrics.engine.protocol import named
 from metrics.engine.scores import merge_scores
@@ -260,3 +260,17 @@ def test_too_few_samples_and_foreign_features_are_told_in_a_sentence() -> None:
         alone.estimate()
     with pytest.raises(Mismatch, match="16 features and 8 came"):
         FidReducer(reference).add(features(5, 8, 2))
+
+
+def test_moments_of_groups_share_arrays_and_nothing_else() -> None:
+    pieces = [features(20 + group, 16, group) for group in range(5)]
+    grouped = GroupedMoments(16, 5)
+    for half in (slice(0, 11), slice(11, None)):
+        for group, rows in enumerate(pieces):
+            grouped.update(group, rows[half])
+    for union in ([0], [1], [4], [0, 1, 2, 3, 4], [1, 3], [0, 2, 4], [2, 3]):
+        plain = Moments.of([pieces[group] for group in union], 16)
+        ours = grouped.union(union)
+        assert ours.n == plain.n
+        assert ours.mean == pytest.approx(plain.mean)
+        assert ours.covariance == pytest.approx(plain.covariance, rel=1e-9)
