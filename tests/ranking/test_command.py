@@ -1,6 +1,7 @@
 """`python -m raters.ranking VOTES.csv`, run as a user runs it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -232,6 +233,27 @@ def test_a_missing_file_is_said_in_a_sentence(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_it_ends_quietly_when_its_reader_leaves(tmp_path: Path) -> None:
+    """It prints more than a pipe holds, and one line is read."""
+    path = write(tmp_path / "v.csv", "left,right,outcome", *(f"c{i},{'d' * 50}{i},tie" for i in range(300)))
+    command = f"{sys.executable} -m raters.ranking {path} --json | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("{\n", "")
+
+
+def test_names_are_printed_in_any_locale(tmp_path: Path) -> None:
+    path = write(tmp_path / "v.csv", "left,right,outcome", "λ – 1,B,tie")
+    done = subprocess.run(
+        [sys.executable, "-m", "raters.ranking", str(path)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert "λ – 1" in done.stdout.decode()
 
 
 def test_it_needs_no_web_framework() -> None:
