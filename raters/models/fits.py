@@ -68,7 +68,8 @@ class Fit(models.Model):
       "changes_top"}, …]}, those who change the top first; no more than ten.
     - inputs: what besides votes the ranking rests on and may change later: {"contestants": [[id, name], …],
       "excluded": [rater, …], "group": [rater, …]}.
-    - pairing: {"checkpoints": [id, …], "probabilities": K×K, symmetric; with which probability a draw takes each pair}.
+    - pairing: {"checkpoints": [id, …], "probabilities": K×K, symmetric; with which probability a draw takes each pair};
+      of the newest official fit only.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -106,7 +106,7 @@ def read(votes: VoteQuerySet, *, propensity: bool = False, samples: bool = False
         wanted["left_sample"] = (F("comparison__left_id"), BIGINT)
         wanted["right_sample"] = (F("comparison__right_id"), BIGINT)
     # An annotation may not be called as a field is.
-    rows = votes.order_by("id").annotate(**{f"copied_{name}": value for name, (value, _) in wanted.items()})
+    rows = votes.order_by().annotate(**{f"copied_{name}": value for name, (value, _) in wanted.items()})
     columns = copy(rows, {f"copied_{name}": kind for name, (_, kind) in wanted.items()})
     found = {name: columns.values[f"copied_{name}"] for name in wanted}
     left, right = (columns.labels[f"copied_{side}"] for side in ("left", "right"))
@@ -114,6 +114,8 @@ def read(votes: VoteQuerySet, *, propensity: bool = False, samples: bool = False
     place = {contestant: at for at, contestant in enumerate(contestants)}
     for side, labels in (("left", left), ("right", right)):
         found[side] = np.array([place[label] for label in labels], dtype=np.int64)[found[side]]
+    order = np.argsort(found["id"])  # quicker here than in the database, which would sort on disk
+    found = {name: column[order] for name, column in found.items()}
     return Answers(**found, contestants=contestants, raters=columns.labels["copied_rater"])
 
 

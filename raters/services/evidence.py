@@ -17,7 +17,7 @@ from raters.ranking import (
     preferences,
 )
 from raters.ranking.votes import BOTH_BAD, LEFT, RIGHT, TIE
-from raters.services.counting import Answers
+from raters.services.counting import Answers, appearance
 
 SEED = 0
 MOST_RATERS = 10  # of those who move the ratings most, as many are named
@@ -74,8 +74,8 @@ def separations(ids: dict[str, str], ranking: Ranking) -> list[dict[str, Any]]:
 
 def agreement(answers: Answers, votes: Votes) -> dict[str, Any]:
     """`Fit.agreement`: whether raters who were asked the same about the same two outputs preferred the same one."""
-    criteria = int(answers.criterion.max(initial=0)) + 1
-    _, unit = np.unique(_shown_pairs(answers, votes) * criteria + answers.criterion, return_inverse=True)
+    criterion, criteria = appearance(answers.criterion)
+    _, unit = np.unique(_shown_pairs(answers, votes) * len(criteria) + criterion, return_inverse=True)
     # A pair has no first side of its own. Were it always the same contestant's, a field in which that one is better
     # everywhere would look as if raters agreed by habit; so which of two is the first is drawn for each pair.
     side = np.random.default_rng(SEED).choice([-1, 1], int(unit.max(initial=-1)) + 1)[unit]
@@ -84,17 +84,16 @@ def agreement(answers: Answers, votes: Votes) -> dict[str, Any]:
     return {name: getattr(found, name) for name in ("alpha", "low", "high", "units", "values")}
 
 
-def influence(ids: dict[str, str], found: Influence, raters: Sequence[uuid.UUID]) -> dict[str, Any]:
+def influence(ids: dict[str, str], found: Influence, ranking: Ranking, raters: Sequence[uuid.UUID]) -> dict[str, Any]:
     """`Fit.influence`.
 
     Args:
         ids: by the name that the ranking knows a contestant by.
         raters: by their codes in the votes.
     """
-    first = found.groups[0] if found.groups else None
     return {
         "top": [ids[name] for name in found.top],
-        "alarm": "" if first is None or not first.changes_top else _alarm(found, raters),
+        "alarm": _alarm(found, ranking, raters),
         "raters": [
             {
                 "rater": str(raters[group.group]),
@@ -109,16 +108,33 @@ def influence(ids: dict[str, str], found: Influence, raters: Sequence[uuid.UUID]
     }
 
 
-def _alarm(found: Influence, raters: Sequence[uuid.UUID]) -> str:
-    """One sentence about the rater on whom the top rests most, preferring one who decides who is first."""
-    changing = [group for group in found.groups if group.changes_top]
-    group = next((one for one in changing if one.top[:1] != found.top[:1]), changing[0])
-    who = f"Without rater {str(raters[group.group])[:8]} ({group.votes:,} vote{'' if group.votes == 1 else 's'})"
-    others = len(changing) - 1
-    more = f" {others} other rater{'' if others == 1 else 's'} would change the top too." if others else ""
-    if group.top[:1] != found.top[:1]:
-        return f"{who}, {group.top[0]} would be first instead of {found.top[0]}.{more}"
-    return f"{who}, the best would be {_listed(group.top)} instead of {_listed(found.top)}.{more}"
+def _alarm(found: Influence, ranking: Ranking, raters: Sequence[uuid.UUID]) -> str:
+    """One sentence about the rater on whom the top rests most: who decides who is first, or else turns round an order
+    that the ranking is sure of. That one rater turns two round that nobody could tell apart is no news."""
+    leading = [group for group in found.groups if group.top[:1] != found.top[:1]]
+    sure = {row.name: (row.rank_low or 0, row.rank_high or 0) for row in ranking.rows}
+    alarming = leading or [group for group in found.groups if contradicts(group.top, found.top, sure)]
+    if not alarming:
+        return ""
+    group, others = alarming[0], len(alarming) - 1
+    votes = f"{group.votes:,} vote{'' if group.votes == 1 else 's'}"
+    instead = (
+        f"{group.top[0]} would be first instead of {found.top[0]}"
+        if leading
+        else f"the best would be {_listed(group.top)} instead of {_listed(found.top)}"
+    )
+    more = f" {others} other rater{'' if others == 1 else 's'} would change that too." if others else ""
+    return f"Without rater {str(raters[group.group])[:8]} ({votes}), {instead}.{more}"
+
+
+def contradicts(without: Sequence[str], top: Sequence[str], ranks: dict[str, tuple[int, int]]) -> bool:
+    """Whether the first place that has changed hands went to one who was surely below who had it.
+
+    Args:
+        ranks: best and worst rank that the ranking leaves open, by name.
+    """
+    changed = [(before, after) for before, after in zip(top, without, strict=False) if before != after]
+    return bool(changed) and ranks[changed[0][0]][1] < ranks[changed[0][1]][0]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -134,7 +150,8 @@ def _shown_pairs(answers: Answers, votes: Votes) -> NDArray[np.int64]:
             one, other
         )
     k = len(answers.contestants)
-    return (answers.prompt * k + np.minimum(votes.left, votes.right)) * k + np.maximum(votes.left, votes.right)
+    prompt, _ = appearance(answers.prompt)
+    return (prompt * k + np.minimum(votes.left, votes.right)) * k + np.maximum(votes.left, votes.right)
 
 
 def _texts(contestants: Sequence[uuid.UUID]) -> list[str]:

@@ -57,6 +57,9 @@ def freeze(fit: Fit, tell: Tell = lambda stage: None) -> Fit:
         fit.save()
         Rating.objects.bulk_create(ratings(fit, computed))
         if fit.is_official:
+            # Only the newest chances are drawn by, and in a large study they are the largest part of a fit.
+            superseded = Fit.objects.of(fit.study, fit.criterion, fit.slice).exclude(pk=fit.pk)
+            superseded.exclude(pairing={}).update(pairing={})
             judge_raters(fit, computed, influence)
             judge_margins(fit, computed)
     return fit
@@ -87,7 +90,7 @@ def _describe(fit: Fit, computed: Computed, influence: Influence | None) -> None
     fit.head_to_head = evidence.head_to_head(contestants, votes, ranking)
     fit.separations = evidence.separations(computed.ids, ranking)
     fit.agreement = evidence.agreement(kept, votes)
-    fit.influence = evidence.influence(computed.ids, influence, voters) if influence else {}
+    fit.influence = evidence.influence(computed.ids, influence, ranking, voters) if influence else {}
     if fit.is_official:
         fit.pairing = evidence.pairing(contestants, votes, ranking)
 

@@ -212,6 +212,36 @@ def test_a_burst_of_votes_asks_for_one_fit(desk: Desk, rung: list[tuple[Any, ...
     assert len(rung) == 2
 
 
+def test_after_a_slow_fit_the_next_one_leaves_the_worker_a_rest(
+    desk: Desk, rung: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("django.conf.settings.REFIT_DELAY_SECONDS", 1)
+    enrolment = desk.rater("ria")
+    cast(offer(desk, enrolment))
+    tasks.refit(str(desk.study.pk))
+    cache.set(f"refit:{desk.study.pk}:seconds", 8.0)  # as if that one had taken so long
+    cache.delete(f"refit:{desk.study.pk}")
+    rung.clear()
+    cast(offer(desk, enrolment))
+    time.sleep(1.2)
+    cast(offer(desk, enrolment))
+    assert rung == [("raters.refit", str(desk.study.pk))]
+    assert services.studies_to_refit() == []  # the sweep waits as well
+    cache.clear()
+    assert services.studies_to_refit() == [desk.study]
+
+
+def test_only_the_newest_fit_keeps_the_chances_of_pairs(desk: Desk) -> None:
+    vote_by_preference(desk, 1)
+    first = services.refit(study=desk.study)[0]
+    assert first.pairing
+    second = services.refit(study=desk.study)[0]
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.pairing == {}
+    assert second.pairing["checkpoints"] == first.head_to_head["checkpoints"]
+
+
 def test_without_redis_votes_are_taken_and_the_sweep_starts_the_fit(
     desk: Desk, rung: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

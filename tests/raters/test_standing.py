@@ -202,3 +202,12 @@ def test_exclusion_and_group_are_logged_once(desk: Desk, rung: Rung) -> None:
         ("readmitted rater", {"reason": ""}),
     ]
     assert Rater.objects.get().pseudonym == str(ria.rater_id)[:8]
+
+
+def test_only_a_change_thatcontradicts_the_ranking_is_an_alarm() -> None:
+    """Turning round two that nobody could tell apart is no news; turning round two in a sure order is."""
+    ranks = {"first": (1, 1), "second": (2, 3), "third": (2, 3), "fourth": (4, 4)}
+    top = ("first", "second", "third")
+    assert not evidence.contradicts(("first", "third", "second"), top, ranks)
+    assert evidence.contradicts(("first", "second", "fourth"), top, ranks)
+    assert not evidence.contradicts(top, top, ranks)
