@@ -48,10 +48,16 @@ class Column:
         return self.group == COST
 
     @property
+    def is_text(self) -> bool:
+        """Whether it holds words rather than figures."""
+        return self.key in WORDS
+
+    @property
     def higher_is_better(self) -> bool:
         return self.better == "high"
 
 
+WORDS = frozenset({"name", "rank", "gpu", "dtype", "family"})
 NAME = Column("name", "Contestant", CONTESTANT, "low")
 RANK = Column("rank", "Rank", PEOPLE, "low")
 FIXED = (

@@ -92,7 +92,8 @@ def ask(actor: Actor, study: Study, parameters: QueryDict) -> Question:
         Refusal: the slice says something that cannot be.
     """
     withheld, criteria = not ratings_visible(actor, study), tuple(study.criteria.all())
-    frozen = _frozen_fit(study, parameters["fit"]) if "fit" in parameters and not withheld else None
+    named = parameters.get("fit")
+    frozen = None if named is None or withheld else _frozen_fit(study, str(named))
     if frozen is not None:
         criterion, slice = frozen.criterion, frozen.slice
     else:

@@ -107,7 +107,7 @@ class _Evidence:
         samples, owner, prompt, prompts = _samples(fit, contestants)
         answers = read(votes_of(fit), samples=True)
         ranked = np.array([contestant in contestants for contestant in answers.contestants], dtype=bool)
-        counted = (answers.control == NO_CONTROL) & ~answers.by(map(UUID, fit.inputs["excluded"]))
+        counted = (answers.control == NO_CONTROL) & ~answers.by(fit.inputs["excluded"])
         kept = answers.only(counted & ranked[answers.left] & ranked[answers.right])
         assert kept.left_sample is not None  # asked for above
         assert kept.right_sample is not None
@@ -182,7 +182,7 @@ def _means(each: Floats, evidence: _Evidence) -> Floats:
         np.bincount(place, each[known], shape[0] * shape[1]),
         np.bincount(place, minlength=shape[0] * shape[1]),
     )
-    return redrawn_means(sums.reshape(shape), counts.reshape(shape), evidence.draws)
+    return redrawn_means(sums.reshape(shape), counts.astype(np.int64).reshape(shape), evidence.draws)
 
 
 def _column(values: Iterable[float | None]) -> Floats:

@@ -99,14 +99,14 @@ def redrawn_strengths(
     return strengths
 
 
-def redrawn_means(sums: Floats, counts: Codes, draws: Codes) -> Floats:
+def redrawn_means(sums: Floats, counts: Codes | Floats, draws: Codes) -> Floats:
     """(replicates, K) each contestant's mean value under each draw; nan where none of its prompts was drawn.
 
     Args:
         sums, counts: (P, K) sum of the contestant's values on each prompt, and how many there are.
     """
     total, drawn = draws @ sums, draws @ counts
-    return np.divide(total, drawn, out=np.full(total.shape, np.nan), where=drawn > 0)
+    return np.asarray(np.divide(total, drawn, out=np.full(total.shape, np.nan), where=drawn > 0))
 
 
 def find_concordance(

@@ -12,7 +12,7 @@ from evalhub.leaderboard import services
 from evalhub.leaderboard.models import MetricAgreement
 from evalhub.studies.models import Membership, Role, Sample, Study, User
 from metrics.models import Run, RunState, SampleScore, Score
-from raters.models import Comparison, Fit, Vote
+from raters.models import Comparison, Enrolment, Fit, Vote
 from raters.services import refit
 from tests.benchmarks._filled import filled_study
 
@@ -86,8 +86,20 @@ def test_accuracy_is_that_of_the_samples_shown(study: Study) -> None:
         hits.append((left < right) == (choice == "left"))
     assert lpips.decisions == len(hits)
     assert lpips.accuracy == pytest.approx(np.mean(hits))
+    assert lpips.accuracy is not None
     assert lpips.accuracy_low is not None
     assert lpips.accuracy_low < lpips.accuracy
+
+
+def test_votes_that_the_ranking_does_not_count_are_not_held_against_a_metric(study: Study) -> None:
+    everybody = found(study)["lpips"].decisions
+    enrolment = Enrolment.objects.filter(study=study).first()
+    assert enrolment is not None
+    Enrolment.objects.filter(pk=enrolment.pk).update(excluded_at=timezone.now(), exclusion_reason="Asleep.")
+    theirs = Vote.objects.filter(rater=enrolment.rater, choice__in=["left", "right"]).count()
+    assert theirs
+    fits = refit(study=study)
+    assert {row.metric: row.decisions for row in services.compare(fit=fits[0])}["lpips"] == everybody - theirs
 
 
 def test_it_is_done_once_per_ranking_and_not_too_often(study: Study) -> None:

@@ -59,7 +59,7 @@ def test_means_under_a_draw_are_those_of_the_samples_drawn() -> None:
     random = np.random.default_rng(1)
     counts = random.integers(0, 3, (PROMPTS, 4))
     counts[:, 3] = 0
-    sums = np.where(counts > 0, random.normal(size=counts.shape), 0.0) * counts
+    sums = np.where(counts > 0, random.normal(size=counts.shape), 0.0) * counts.astype(np.float64)
     draws = draw_prompts(PROMPTS, 5)
     found = redrawn_means(sums, counts, draws)
     for row, drawn in zip(found, draws, strict=True):

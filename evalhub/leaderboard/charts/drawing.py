@@ -19,8 +19,8 @@ ACCENT = "#040506"
 WIDTH, NARROW = 560, 230
 TELEPHONE, LEAST_WIDTH = 285, 140  # with names and plot; the plot alone
 ROW_HEIGHT = 26
-# A browser's letters may be wider than those that the names were measured with: room for that, per letter and at most.
-LETTER_MARGIN, WIDEST_MARGIN = 1.5, 60
+# A browser's letters may be wider than those that the names were measured with: room for that, per letter.
+LETTER_MARGIN = 1.5
 LETTER_WIDTH = 6.3  # about, in pixels at 12 pixels' height
 FONT = "system-ui, sans-serif"
 
@@ -46,8 +46,7 @@ def data(values: Iterable[Mapping[str, Any]]) -> altair.Data:
 def padding(left: Iterable[str] = (), right: Iterable[str] = ()) -> dict[str, float]:
     """Room around a drawing with these names at its left and at its right."""
     room = {
-        side: min(5 + LETTER_MARGIN * max(map(len, names), default=0), WIDEST_MARGIN)
-        for side, names in (("left", left), ("right", right))
+        side: 5 + LETTER_MARGIN * max(map(len, names), default=0) for side, names in (("left", left), ("right", right))
     }
     return {**room, "top": 5, "bottom": 5}
 

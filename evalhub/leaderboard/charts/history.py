@@ -11,7 +11,7 @@ from evalhub.leaderboard.history import Trace
 from raters.models import Fit
 
 HEIGHT = 340
-MARGIN = 30  # Elo above the highest and below the lowest rating
+MARGIN = 20  # Elo above and below what has to be seen: every rating, and the leader's newest interval
 # More lines than that cannot be followed; the download has all.
 MOST_LINES = 12
 
@@ -38,8 +38,10 @@ def history_chart(traces: Sequence[Trace], fit: Fit | None) -> Picture | None:
 
 
 def _draw(values: Sequence[dict[str, Any]], names: Sequence[str], note: str, width: int) -> altair.LayerChart:
-    ratings = [value["rating"] for value in values if value["contestant"] in names]
-    lowest, highest = min(ratings) - MARGIN, max(ratings) + MARGIN
+    drawn = [value for value in values if value["contestant"] in names]
+    newest = next(value for value in reversed(drawn) if value["contestant"] == names[0])
+    bounds = [value["rating"] for value in drawn] + [newest["low"], newest["high"]]
+    lowest, highest = min(bounds) - MARGIN, max(bounds) + MARGIN
     across = altair.X("votes:Q", title=folded("Votes counted" + note, width), axis=across_axis(width))
     scale = altair.Scale(domain=[lowest, highest], nice=False)
     up = altair.Y("rating:Q", title="Elo", scale=scale)

@@ -1,12 +1,14 @@
 """Where names go in a drawing, so that none is printed over another. All in pixels."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 LETTER, LINE = 6.6, 13.0  # about, of a name's letters at 11 pixels; browsers' fonts differ, so on the large side
 # Beside its point a name begins so far to the right, or ends so far to the left, and so far above or below.
 BESIDE, ABOVE = 9.0, 8.0
 # How a name may lie: its alignment, and which way it is moved.
-SIDES = (("left", 1, -1), ("left", 1, 1), ("right", -1, -1), ("right", -1, 1))
+Side = tuple[Literal["left", "right"], int, int]
+SIDES: tuple[Side, ...] = (("left", 1, -1), ("left", 1, 1), ("right", -1, -1), ("right", -1, 1))
 
 Box = tuple[float, float, float, float]
 
@@ -56,7 +58,7 @@ def sides(points: Sequence[tuple[float, float]], names: Sequence[str], width: fl
     return found
 
 
-def _box(point: tuple[float, float], length: float, side: tuple[str, int, int]) -> Box:
+def _box(point: tuple[float, float], length: float, side: Side) -> Box:
     """Left, top, right and bottom of a name beside a point; y grows downwards."""
     _, across, down = side
     left = point[0] + (BESIDE if across > 0 else -BESIDE - length)

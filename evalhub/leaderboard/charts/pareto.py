@@ -8,7 +8,7 @@ from typing import Any
 import altair
 
 from evalhub.leaderboard.charts.drawing import ACCENT, TEXT, Picture, across_axis, data, folded, padding, simulated_note
-from evalhub.leaderboard.charts.labels import ABOVE, BESIDE, SIDES, sides
+from evalhub.leaderboard.charts.labels import ABOVE, BESIDE, SIDES, Side, sides
 from evalhub.leaderboard.measures import Measure
 from evalhub.leaderboard.pareto import COSTS, Offer
 from raters.models import Fit
@@ -124,7 +124,7 @@ def _extent(drawn: Sequence[Mapping[str, Any]]) -> list[float]:
 
 def _named(
     drawn: Sequence[Mapping[str, Any]], spans: tuple[_Span, _Span], width: int, *, upwards: bool
-) -> list[tuple[tuple[str, int, int], list[Mapping[str, Any]]]]:
+) -> list[tuple[Side, list[Mapping[str, Any]]]]:
     """The points by the side that their names are on; a name that finds no room is in the table only."""
     points = []
     for value in drawn:

@@ -29,7 +29,7 @@ RATES = {"win_rate", "tie_rate", "both_bad_rate"}
 def as_latex(board: Leaderboard) -> str:
     """The columns that the page shows, an interval in brackets after its value. Needs `\\usepackage{booktabs}`."""
     columns = [column for column in board.shown if column.key != "next"]
-    spec = "rl" + "".join("l" if _is_text(column) else "r" for column in columns)
+    spec = "rl" + "".join("l" if column.is_text else "r" for column in columns)
     head = ["Rank", "Contestant", *(escaped(column.title) for column in columns)]
     body = [
         " & ".join([_rank(row), escaped(str(row.checkpoint)), *(_cell(board, row, column) for column in columns)])
@@ -88,7 +88,7 @@ def _cell(board: Leaderboard, row: Row, column: Column) -> str:
     value: Any = value_of(row, board.columns, column.key)
     if value is None:
         return "--"
-    if _is_text(column):
+    if column.is_text:
         return escaped(str(value))
     if column.key in RATES:
         return escaped(f"{value:.0%}")
@@ -100,7 +100,3 @@ def _with_interval(value: float | None, low: float | None, high: float | None, f
         return "--"
     text = f"${value:{form}}$"
     return text if low is None or high is None else f"{text} [${low:{form}}$, ${high:{form}}$]"
-
-
-def _is_text(column: Column) -> bool:
-    return column.key in {"gpu", "dtype", "family"}

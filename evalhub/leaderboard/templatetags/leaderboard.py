@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from evalhub.leaderboard.columns import NAME, RANK, Column
+from evalhub.leaderboard.columns import Column
 from evalhub.leaderboard.matrix import Pair
 from evalhub.leaderboard.measures import Point
 from evalhub.leaderboard.questions import encoded
@@ -244,10 +244,9 @@ def sortable(context: template.Context, column: Column) -> str:
     active = current.removeprefix("-") == column.key
     turned = (column.key if current.startswith("-") else f"-{column.key}") if active else first
     direction = ("descending" if current.startswith("-") else "ascending") if active else "none"
-    numeric = column.key not in {NAME.key, RANK.key, "next", "gpu", "dtype", "family"}
     return format_html(
         '<th scope="col"{} aria-sort="{}"><a href="?{}">{}</a>{}</th>',
-        SafeString(' class="num"') if numeric else "",
+        "" if column.is_text else SafeString(' class="num"'),
         direction,
         encoded([*question.parameters(), ("sort", turned), *question.column_parameters()]),
         column.title,
