@@ -44,7 +44,12 @@ class PairCountQuerySet(models.QuerySet["PairCount"]):
         two transactions for each other.
         """
         first, second = sorted((comparison.left_checkpoint_id, comparison.right_checkpoint_id))
-        row = {"study": comparison.study_id, "first": first, "second": second, "prompt": comparison.prompt_id}
+        row: dict[str, uuid.UUID | int] = {
+            "study": comparison.study_id,
+            "first": first,
+            "second": second,
+            "prompt": comparison.prompt_id,
+        }
         with connection.cursor() as cursor:
             cursor.execute(_ADD, row)
 

@@ -4,6 +4,8 @@ A filled study is whole as far as rows go (contestants of falling strength, prom
 raters who have begun, comparisons with their votes, counts), but no file lies behind its media.
 """
 
+from typing import Any
+
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -114,7 +116,7 @@ def filled_study(
     pairs = contestants * (contestants - 1) // 2
     if votes > raters * pairs * prompts:
         raise ValueError(f"{raters:,} raters can see {raters * pairs * prompts:,} pairs of samples, not {votes:,}.")
-    values = {
+    values: dict[str, Any] = {
         "study": study.pk,
         "votes": votes,
         "pairs": pairs,

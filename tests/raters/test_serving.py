@@ -264,8 +264,10 @@ def test_thirty_raters_at_once_on_one_pair(bare_desk: Callable[..., Desk]) -> No
     desk.contestant("Beta")
     services.prepare_presentation(study=desk.study)
     people = [desk.rater(f"rater{number}") for number in range(30)]
-    works: list[Callable[[], object]] = [lambda one=one: [cast(offer(desk, one)) for _ in range(2)] for one in people]
-    at_once(*works, *[lambda: services.recount(study=desk.study)] * 3)
+    at_once(
+        *[lambda one=one: [cast(offer(desk, one)) for _ in range(2)] for one in people],
+        *[lambda: services.recount(study=desk.study)] * 3,
+    )
     kept = counts(desk.study)
     assert kept[*sorted(checkpoint.pk for checkpoint in desk.checkpoints), None] == 60
     assert sorted(count for (*_, prompt), count in kept.items() if prompt is not None) == [30, 30]

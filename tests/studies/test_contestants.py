@@ -117,9 +117,9 @@ def test_the_database_wants_a_reason(scene: Scene, two: list[Submission]) -> Non
     for values in ({"withdrawn_at": timezone.now()}, {"withdrawal_reason": "Because."}):
         with pytest.raises(IntegrityError, match="checkpoint_withdrawn_for_a_reason"), transaction.atomic():
             Checkpoint.objects.filter(pk=two[0].checkpoint_id).update(**values)
-    for values in ({"vote_budget": 0}, {"votes_per_rater_per_day": 0}):
+    for name in ("vote_budget", "votes_per_rater_per_day"):
         with pytest.raises(IntegrityError, match="study_limits_are_positive"), transaction.atomic():
-            Study.objects.update(**values)
+            Study.objects.update(**{name: 0})
     with pytest.raises(IntegrityError, match="study_closed_for_a_known_reason"), transaction.atomic():
         Study.objects.update(closed_because="budget")
 

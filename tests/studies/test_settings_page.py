@@ -82,9 +82,9 @@ def test_limits_that_are_none(ada: Client, scene: Scene, name: str) -> None:
         response = ada.post(SETTINGS, typed(**{name: value}))
         assert response.status_code == 422
         assert "see what is said beside the fields" in response.text
-    for value in (0, -1, 2**31):
+    for number in (0, -1, 2**31):
         with pytest.raises(Refusal, match="A limit on votes is a number from 1"):
-            services.change_study(study=scene.study, actor=scene.ada, **{name: value})
+            services.change_study(study=scene.study, actor=scene.ada, **{name: number})
     assert getattr(Study.objects.get(), name) is None
 
 

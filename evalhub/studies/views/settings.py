@@ -1,7 +1,7 @@
 """A study's settings: its state, questions, rules and contestants. Owners only."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -103,8 +103,7 @@ def _questions(study: Study, given: Any = None) -> BaseQuestions:
     initial = list(study.criteria.values(*names))
     for place, question in enumerate(initial, 1):
         question["ORDER"] = place
-    questions: BaseQuestions = QuestionsFormSet(given, initial=initial, prefix="questions")
-    return questions
+    return cast(BaseQuestions, QuestionsFormSet(given, initial=initial, prefix="questions"))
 
 
 def _page(
