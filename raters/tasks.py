@@ -15,7 +15,8 @@ def prepare_presentation(study_id: str) -> None:
 
 @shared_task(name="raters.refit")
 def refit(study_id: str) -> None:
-    services.refit(study=Study.objects.get(pk=study_id))
+    if services.refit(study=Study.objects.get(pk=study_id)):
+        enqueue("leaderboard.find_agreement", study_id)
 
 
 @shared_task(name="raters.fit_slice")

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import InterfaceError, OperationalError
 
+from evalhub.celery import enqueue
 from metrics import services
 from metrics.engine.blocks import Block, Efficiency
 from metrics.engine.errors import EngineError, Mismatch, Stopped
@@ -54,6 +55,7 @@ def _merge(run: Run, lease: Lease) -> None:
         lease.stage = f"measuring how far {merger.protocol.dtype} moves the scores"
     results = with_drift(run, merger.protocol, results)
     services.finish_merge(run_id=run.pk, token=run.merge_token, results=results)
+    enqueue("leaderboard.find_agreement", str(run.submission.checkpoint.study_id))
 
 
 class _Merger:
