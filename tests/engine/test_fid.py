@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch_fidelity
 from numpy.typing import NDArray
+from prdc import compute_prdc
 from scipy import linalg
 
 from metrics.engine.checkpoints import read_safetensors
@@ -43,7 +44,9 @@ def torch_fidelity_weights(weights: Weights, target: Path) -> Path:
     return target
 
 
-def test_fid_and_kid_of_a_folder_equal_torch_fidelitys(weights: Weights, folders: Folders, tmp_path: Path) -> None:
+def test_distances_of_a_folder_are_torch_fidelitys_and_prdcs(
+    weights: Weights, folders: Folders, tmp_path: Path
+) -> None:
     theirs = torch_fidelity.calculate_metrics(
         input1=str(folders.samples),
         input2=str(folders.reference),
@@ -59,18 +62,24 @@ def test_fid_and_kid_of_a_folder_equal_torch_fidelitys(weights: Weights, folders
         feature_extractor_weights_path=str(torch_fidelity_weights(weights, tmp_path / "inception.pth")),
     )
 
-    protocol = named("tf1")
+    protocol, metrics = named("tf1"), ["fid", "kid", "precision", "recall", "density", "coverage"]
     block = compute_block(
         samples_for(["fid"], Layout(folders.samples, folders.reference)),
-        metrics=["fid", "kid"],
+        metrics=metrics,
         protocol=protocol,
         weights=weights,
     )
     reference = compute_reference(subjects_of(files_in(folders.reference)), protocol=protocol, weights=weights)
-    fid, kid = merge_scores([block], metrics=["fid", "kid"], protocol=protocol, reference=reference)
+    scores = merge_scores([block], metrics=metrics, protocol=protocol, reference=reference)
 
+    fid, kid, *shares = scores
     assert fid.value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
     assert kid.value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3)
+    precision, recall, density, coverage = (each.value for each in shares)
+    real = reference.column("inception").kept_features("prdc")
+    three, five = (compute_prdc(real, block.columns["inception"], nearest) for nearest in (3, 5))
+    assert [precision, recall] == [three["precision"], three["recall"]]
+    assert [density, coverage] == [five["density"], five["coverage"]]
     assert fid.low is not None
     assert fid.high is not None
     assert fid.low < fid.value < fid.high
