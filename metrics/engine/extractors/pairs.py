@@ -13,6 +13,7 @@ from metrics.engine.errors import BadInput
 from metrics.engine.extractors.extractor import Extractor
 from metrics.engine.lpips import Lpips
 from metrics.engine.sizes import misfit
+from metrics.engine.ssim import ms_ssim, ssim
 
 _PIXELS = 2**22
 """Pixels of a batch of pairs on a GPU."""
@@ -76,34 +77,23 @@ class SquaredError(PairExtractor):
 
 
 class Ssim(PairExtractor):
-    """SSIM of each pair as torchmetrics computes it: a Gaussian window of 11 (σ 1.5), levels 0 to 255, k 0.01 and 0.03,
-    each colour channel by itself, borders reflected, averaged over positions and channels."""
+    """SSIM of each pair."""
 
     title = "SSIM"
     minimum_side = SSIM_SIDE
 
     def forward(self, batch: Tensor) -> Tensor:
-        from torchmetrics.functional.image import structural_similarity_index_measure  # seconds to import
-
-        similarities = structural_similarity_index_measure(
-            batch[:, 0].float(), batch[:, 1].float(), data_range=255.0, reduction="none"
-        )
-        return cast(Tensor, similarities)
+        return ssim(batch)
 
 
 class MsSsim(PairExtractor):
-    """MS-SSIM of each pair as torchmetrics computes it: SSIM's window on five scales, each half of the one before,
-    weighted 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333; negative terms count as 0."""
+    """MS-SSIM of each pair."""
 
     title = "MS-SSIM"
     minimum_side = MS_SSIM_SIDE
 
     def forward(self, batch: Tensor) -> Tensor:
-        from torchmetrics.functional.image import (  # seconds to import
-            multiscale_structural_similarity_index_measure as similarity,
-        )
-
-        return similarity(batch[:, 0].float(), batch[:, 1].float(), data_range=255.0, reduction="none")
+        return ms_ssim(batch)
 
 
 class OutsideExtractor(PairExtractor):
