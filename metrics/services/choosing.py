@@ -13,15 +13,15 @@ from metrics.engine.errors import BadInput
 from metrics.engine.registry import METRICS, MetricSpec, Need, get_metric
 from metrics.models import Weights
 
-# What a submission's own run takes, where the study offers what each needs: what costs little once the pictures are
-# decoded. SSIM (on a CPU four times the cost of FID and LPIPS together), DISTS, VGG and all that needs a large network
-# are there for whoever asks.
+# What a submission's own run takes, where the study offers what each needs: what costs little beside FID and LPIPS.
+# DISTS, VGG and all that needs a large network are there for whoever asks.
 AUTOMATIC = (
     "fid",
     "kid",
     "lpips",
     "clip_score",
     "psnr",
+    "ssim",
     "clip_directional",
     "lpips_outside",
     "psnr_outside",

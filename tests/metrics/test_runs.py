@@ -28,7 +28,7 @@ def test_a_run_pins_protocol_reference_and_samples_in_prompt_order(
 
     run = services.start_run(submission=submission)
 
-    assert run.metrics == ["fid", "kid", "lpips", "clip_score", "psnr"]
+    assert run.metrics == ["fid", "kid", "lpips", "clip_score", "psnr", "ssim"]
     assert Protocol.from_dict(run.protocol) == named("clean")
     assert run.samples == 5
     assert run.reference is not None
@@ -42,8 +42,8 @@ def test_a_run_pins_protocol_reference_and_samples_in_prompt_order(
 @pytest.mark.parametrize(
     ("references", "captions", "expected"),
     [
-        (True, True, ["fid", "kid", "lpips", "clip_score", "psnr"]),
-        (True, False, ["fid", "kid", "lpips", "psnr"]),
+        (True, True, ["fid", "kid", "lpips", "clip_score", "psnr", "ssim"]),
+        (True, False, ["fid", "kid", "lpips", "psnr", "ssim"]),
         (False, True, ["clip_score"]),
     ],
 )
