@@ -8,21 +8,26 @@ Source: Bińkowski et al. 2018 (arXiv:1801.01401). Units: squared kernel distanc
 either side. Equal to torch-fidelity's within docs/metrics.md.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.engine.intervals import Estimate
 from metrics.engine.mmd import KernelSums
-from metrics.engine.moments import Matrix, Rows
+from metrics.engine.moments import Rows
+
+Floats = NDArray[np.floating[Any]]
 
 SUBSETS = 100
 SUBSET_SIZE = 1_000
 SUBSET_SEED = 2020
 
 
-def cubic(first: Matrix, second: Matrix) -> Matrix:
-    """(a, d) and (b, d) rows → (a, b): (x·y / d + 1)³."""
-    base: Matrix = first @ second.T / first.shape[1] + 1
-    return base * base * base
+def cubic(first: Floats, second: Floats) -> Floats:
+    """(a, d) and (b, d) rows → (a, b): (x·y / d + 1)³, in the rows' precision."""
+    base: Floats = first @ second.T / first.shape[1] + 1
+    return np.asarray(base * base * base)
 
 
 class KidReducer(KernelSums):
@@ -48,12 +53,18 @@ class KidReducer(KernelSums):
 
 def subset_kid(samples: Rows, reference: Rows, *, subsets: int, size: int, seed: int) -> tuple[float, float]:
     """Mean and standard deviation of KID over `subsets` seeded pairs of subsets of `size` rows."""
-    # The generator and the order of its draws are torch-fidelity's.
+    # The generator, the order of its draws and float32 products are torch-fidelity's.
     draws = np.random.RandomState(seed)
     values = []
     for _ in range(subsets):
-        x = samples[draws.choice(len(samples), size, replace=False)].astype(np.float64)
-        y = reference[draws.choice(len(reference), size, replace=False)].astype(np.float64)
-        inside = sum(float(k.sum() - np.trace(k)) for k in (cubic(x, x), cubic(y, y)))
-        values.append(inside / (size * (size - 1)) - 2 * float(cubic(x, y).mean()))
+        x = samples[draws.choice(len(samples), size, replace=False)]
+        y = reference[draws.choice(len(reference), size, replace=False)]
+        inside = _sum(cubic(x, x), diagonal=False) + _sum(cubic(y, y), diagonal=False)
+        values.append(inside / (size * (size - 1)) - 2 * _sum(cubic(x, y), diagonal=True) / size**2)
     return float(np.mean(values)), float(np.std(values))
+
+
+def _sum(kernel: Floats, *, diagonal: bool) -> float:
+    """Summed in float64, with or without the diagonal."""
+    itself = 0.0 if diagonal else float(np.diagonal(kernel).sum(dtype=np.float64))
+    return float(kernel.sum(dtype=np.float64)) - itself

@@ -10,6 +10,7 @@ Source: Gretton et al. 2012 (JMLR 13), equations 3 and 5.
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from metrics.engine.errors import BadInput, Mismatch
 from metrics.engine.intervals import GROUPS, Estimate, group_of, jackknife_estimate
 from metrics.engine.moments import CHUNK, Matrix, Rows
 
-Kernel = Callable[[Matrix, Matrix], Matrix]
+Kernel = Callable[[Matrix, Matrix], NDArray[np.floating[Any]]]
 """(a, d) and (b, d) float64 rows → (a, b) values."""
 
 Values = NDArray[np.float64]
