@@ -167,6 +167,6 @@ def test_the_tour(system: System, browser: Browser, tmp_path: Path) -> None:
     decided = outcomes["left"] + outcomes["right"]
     assert rows == [(decided, 2 * outcomes["tie"], 2 * outcomes["both_bad"])]
     researcher.goto(f"{system.url}/studies/demo/")
-    expect(researcher.locator("figure.chart svg")).to_be_visible()
+    expect(researcher.locator("figure.chart .on-page svg")).to_be_visible()
     shown = [text.split("\n")[0] for text in researcher.locator("tbody th[scope=row] a").all_inner_texts()]
     assert shown == [row["checkpoint"] for row in board["rows"]]
