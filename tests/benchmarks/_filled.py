@@ -138,6 +138,7 @@ def filled_study(
         for statement in (_COMPARISONS, _VOTES):
             cursor.execute(statement, values)
         cursor.execute("SET LOCAL session_replication_role = origin")
+        cursor.execute("ANALYZE raters_comparison, raters_vote")
     recount(study=study)
     return study
 

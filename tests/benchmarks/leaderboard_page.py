@@ -21,6 +21,7 @@ def measure(votes: int = VOTES, few: int = FEW, pages: int = PAGES) -> Iterator[
     from tests.benchmarks import _filled
 
     small, large = (_filled.filled_study(f"votes-{number}", number) for number in (few, votes))
+    _filled.settle()
     refit(study=small)
     taken = seconds(lambda: refit(study=large))
     yield Claim(f"refit of {votes:,} votes, with separations, agreement and influence", taken, unit="s")
