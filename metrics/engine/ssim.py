@@ -69,7 +69,7 @@ def _windowed(x: Tensor) -> Tensor:
     down = x[..., :height, :] * shares[0]
     for index, share in enumerate(shares[1:], start=1):
         down.add_(x[..., index : index + height, :], alpha=share)
-    across = down[..., :width] * shares[0]
+    across: Tensor = down[..., :width] * shares[0]
     for index, share in enumerate(shares[1:], start=1):
         across.add_(down[..., index : index + width], alpha=share)
     return across
