@@ -34,7 +34,8 @@ class FidReducer:
     the moments of ten random groups. FID∞ and FID share the groups and eleven distances.
     """
 
-    def __init__(self, reference: Moments) -> None:
+    def __init__(self, reference: Moments, title: str = "FID") -> None:
+        self._title = title  # of the metric, for its errors
         self._target = Target(reference)
         self._dimensions = reference.dimensions
         self._held: list[Rows] = []
@@ -55,7 +56,7 @@ class FidReducer:
     def estimate(self) -> Estimate:
         """FID. Raises: BadInput below two samples."""
         if self._n < 2:
-            raise BadInput(f"FID needs at least 2 samples, and {self._n} came; add more.")
+            raise BadInput(f"{self._title} needs at least 2 samples, and {self._n} came; add more.")
         return jackknife_estimate(*self._whole)
 
     def infinity(self) -> Estimate:

@@ -15,8 +15,8 @@ from metrics.engine.references import Reference
 class Frechet:
     """Fréchet distances of one column: FID and FID∞ of Inception's, FD-DINOv2 of DINOv2's."""
 
-    def __init__(self, column: str, reference: Reference) -> None:
-        self._column, self._rows = column, FidReducer(reference.column(column).moments)
+    def __init__(self, title: str, column: str, reference: Reference) -> None:
+        self._column, self._rows = column, FidReducer(reference.column(column).moments, title)
 
     def add(self, block: Block) -> None:
         self._rows.add(block.columns[self._column])
@@ -65,11 +65,11 @@ class Cmmd:
 
 
 def _of_inception(reference: Reference) -> Reducer:
-    return Frechet("inception", reference)
+    return Frechet("FID", "inception", reference)
 
 
 def _of_dinov2(reference: Reference) -> Reducer:
-    return Frechet("dinov2", reference)
+    return Frechet("FD-DINOv2", "dinov2", reference)
 
 
 AGAINST_REFERENCE: Mapping[str, Callable[[Reference], Reducer]] = MappingProxyType(
