@@ -1,4 +1,4 @@
-"""docs/metrics.md: its commands run as written, and it names all there is."""
+"""docs/metrics.md and docs/performance.md: their commands run as written, and they name all there is."""
 
 import os
 import re
@@ -19,7 +19,16 @@ from tests.engine.conftest import REPOSITORY, Folders
 from tests.engine.test_videos import filmed, moving_crop
 
 PAGE = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
-COMMANDS = [line for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) for line in block.strip().splitlines()]
+PERFORMANCE = (REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8")
+
+
+def lines_in(page: str, kind: str = "") -> list[str]:
+    """The lines of a page's blocks of one kind."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    return [line for name, block in blocks if name == kind for line in block.strip().splitlines()]
+
+
+COMMANDS = [*lines_in(PAGE), *lines_in(PERFORMANCE)]
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +93,13 @@ def test_the_page_names_every_metric_protocol_and_network() -> None:
         assert f"- `{protocol}`:" in PAGE
     for name in WEIGHTS:
         assert f"| `{name}` |" in PAGE
+
+
+def test_the_benchmarks_that_the_page_names_are_there_and_a_gpus_are_marked() -> None:
+    for line in lines_in(PERFORMANCE, "bench") + lines_in(PERFORMANCE, "gpu"):
+        if "tests.benchmarks" in line:
+            names = line.partition("tests.benchmarks ")[2].split()
+            assert names
+            for name in names:
+                assert (REPOSITORY / "tests" / "benchmarks" / f"{name}.py").exists()
+    assert "Not run here" in PERFORMANCE.partition("```gpu")[0].rpartition("\n\n")[0].rpartition("\n\n")[2]
