@@ -269,7 +269,7 @@ def _check_contestants(votes: Votes, contestants: int) -> None:
 
 def _roomy(votes: int) -> int:
     """How many pairs may be laid out in full, rather than only those that have votes."""
-    return 2 * votes + 100_000
+    return votes // 2 + 100_000
 
 
 def _number(labels: Sequence[Hashable]) -> Codes:
