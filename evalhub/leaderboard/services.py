@@ -176,13 +176,11 @@ def _sample_values(scores: list[int], samples: Codes) -> Floats:
 def _means(each: Floats, evidence: _Evidence) -> Floats:
     """(replicates, K) each contestant's mean value under the draws of prompts."""
     known = np.isfinite(each)
-    shape = evidence.draws.shape[1], len(evidence.contestants)
-    place = (evidence.prompt * shape[1] + evidence.owner)[known]
-    sums, counts = (
-        np.bincount(place, each[known], shape[0] * shape[1]),
-        np.bincount(place, minlength=shape[0] * shape[1]),
-    )
-    return redrawn_means(sums.reshape(shape), counts.astype(np.int64).reshape(shape), evidence.draws)
+    prompts, contestants = evidence.draws.shape[1], len(evidence.contestants)
+    place = (evidence.prompt * contestants + evidence.owner)[known]
+    sums = np.bincount(place, each[known], prompts * contestants).astype(np.float64)
+    counts = np.bincount(place, minlength=prompts * contestants)
+    return redrawn_means(sums.reshape(prompts, contestants), counts.reshape(prompts, contestants), evidence.draws)
 
 
 def _column(values: Iterable[float | None]) -> Floats:

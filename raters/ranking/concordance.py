@@ -99,7 +99,7 @@ def redrawn_strengths(
     return strengths
 
 
-def redrawn_means(sums: Floats, counts: Codes | Floats, draws: Codes) -> Floats:
+def redrawn_means(sums: Floats, counts: Codes, draws: Codes) -> Floats:
     """(replicates, K) each contestant's mean value under each draw; nan where none of its prompts was drawn.
 
     Args:
