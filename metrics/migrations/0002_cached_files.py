@@ -137,5 +137,5 @@ class Migration(migrations.Migration):
                 help_text="Metric → why these samples have no value of it; the others go on.",
             ),
         ),
-        migrations.RunPython(keep_blocks_at_work, migrations.RunPython.noop),
+        migrations.RunPython(keep_blocks_at_work, forget_statistics),
     ]
