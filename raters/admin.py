@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from evalhub.studies.models import User
 from raters import services
-from raters.models import Comparison, Enrolment, Fit, Rater, Vote
+from raters.models import Comparison, Enrolment, Fit, Margin, Rater, Vote
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -77,11 +77,19 @@ class VoteAdmin(ReadOnly):
     show_full_result_count = False
 
 
+@admin.register(Margin)
+class MarginAdmin(ReadOnly):
+    list_display = ("study", "criterion", "candidate", "baseline", "margin", "registered_at", "withdrawn_at")
+    list_filter = ("study",)
+    list_select_related = ("study", "criterion", "candidate", "baseline")
+
+
 @admin.register(Fit)
 class FitAdmin(ReadOnly):
     list_display = (
         "study",
         "criterion",
+        "slice",
         "state",
         "votes",
         "simulated_votes",

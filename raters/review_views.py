@@ -18,7 +18,7 @@ from evalhub.problems import Refusal
 from evalhub.studies.access import Actor, get_study, role_in
 from evalhub.studies.models import Criterion, Study
 from raters import services
-from raters.models import Enrolment, Standing
+from raters.models import Enrolment, Fit, Standing
 
 RATERS_ON_A_PAGE = 100
 
@@ -106,7 +106,8 @@ def _page(request: HttpRequest, actor: Actor, study: Study, refusal: Refusal | N
     criterion = next((one for one in criteria if one.key == request.GET.get("criterion")), criteria[0])
     sort = _sort(request)
     enrolments = raters_of(study, criterion, sort)
-    fit = services.fit_of(study=study, criterion=criterion)
+    fits = Fit.objects.of(study, criterion, {}).done()
+    fit = fits.defer("head_to_head", "pairing", "separations", "inputs").first()
     context: dict[str, Any] = {
         "study": study,
         "role": role_in(actor, study),

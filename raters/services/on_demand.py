@@ -53,7 +53,7 @@ def fit_slice(*, fit: Fit) -> None:
 
     A worker that dies leaves it running; the sweep rings again, and after some attempts it fails with a sentence.
     """
-    with locks.only_one(fit.study, f"fit {fit.pk}") as alone:
+    with locks.only_one(fit.study, _work(fit)) as alone:
         if not alone:
             return
         fit.refresh_from_db()
@@ -73,10 +73,15 @@ def fits_to_resume() -> list[Fit]:
     old = Fit.objects.unfinished().filter(created_at__lte=timezone.now() - UNTIL_SWEPT).select_related("study")
     left = []
     for fit in old:
-        with locks.only_one(fit.study, f"fit {fit.pk}") as alone:
+        with locks.only_one(fit.study, _work(fit)) as alone:
             if alone:
                 left.append(fit)
     return left
+
+
+def _work(fit: Fit) -> str:
+    """What only one connection may do at a time: this fit, or any official one, since each replaces the standings."""
+    return "fit" if fit.is_official else f"fit {fit.pk}"
 
 
 def _still_holds(fit: Fit) -> bool:

@@ -1,12 +1,17 @@
 """Rankings of some of the votes: what a slice may say, what it counts, and how its fit comes about."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from evalhub.problems import Conflict, Refusal
@@ -17,6 +22,7 @@ from raters.ranking import Votes, find_trust, propensity_weights, rank
 from raters.services import freezing, on_demand
 from tests.raters.ballots import ballot, load, noisy, people, save, simulated_raters, vote_on_all
 from tests.raters.conftest import Desk, at_once
+from tests.systems import SOURCE
 
 Rung = list[tuple[Any, ...]]
 
@@ -297,6 +303,51 @@ def test_what_a_dead_worker_left_is_taken_up_again_and_given_up_in_the_end(
     assert services.ask_for_fit(study=voted.study, slice={"raters": "people"}) == fit
     Fit.objects.update(created_at=timezone.now() - timedelta(minutes=11))
     assert services.ask_for_fit(study=voted.study, slice={"raters": "people"}) != fit
+
+
+DIES = """
+import sys, time
+import django
+django.setup()
+from raters import services
+from raters.models import Fit
+from raters.services import on_demand
+
+def never_ends(fit, tell):
+    tell("Ranking 72 votes")
+    print("begun", flush=True)
+    time.sleep(600)
+
+on_demand.freeze = never_ends
+services.fit_slice(fit=Fit.objects.select_related("study").get(pk=sys.argv[1]))
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_at_its_fit_holds_nothing_back(voted: Desk, rung: Rung) -> None:
+    """A process of its own dies by SIGKILL: its lock goes with its connection, and another does the fit."""
+    fit = services.ask_for_fit(study=voted.study, slice={"raters": "people"})
+    Fit.objects.update(created_at=timezone.now() - timedelta(minutes=1))
+    url = os.environ["DATABASE_URL"].replace("/evalhub?", f"/{connection.settings_dict['NAME']}?")
+    command = [sys.executable, "-c", DIES, str(fit.pk)]
+    environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "begun\n"
+        assert services.fits_to_resume() == []  # it is being done
+        services.fit_slice(fit=fit)  # and nobody does it twice
+        fit.refresh_from_db()
+        assert (fit.state, fit.attempts, fit.stage) == (FitState.RUNNING, 1, "Ranking 72 votes")
+        worker.kill()
+    for _ in range(100):  # PostgreSQL notices in its own time
+        if services.fits_to_resume():
+            break
+        time.sleep(0.05)
+    tasks.sweep()
+    assert ("raters.fit_slice", str(fit.pk)) in rung
+    tasks.fit_slice(str(fit.pk))
+    fit.refresh_from_db()
+    assert (fit.state, fit.attempts, fit.votes) == (FitState.DONE, 2, 48)
 
 
 @pytest.mark.django_db(transaction=True)
