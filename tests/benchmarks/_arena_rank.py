@@ -7,6 +7,7 @@ standard input says and answers when done.
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 RELEASE = "arena-rank==0.1.1"
@@ -53,9 +54,8 @@ def _installed() -> Path:
 def _serve(votes: Path) -> None:
     import numpy as np
     import pandas as pd
-    from arena_rank.models.bradley_terry import BradleyTerry
-    from arena_rank.utils.data_utils import PairDataset
 
+    rating, data = (import_module(f"arena_rank.{name}") for name in ("models.bradley_terry", "utils.data_utils"))
     columns = np.load(votes)
     names, winners = columns["names"], np.array(["model_a", "model_b", "tie", "both_bad"])
     codes = {"model_a": columns["left"], "model_b": columns["right"]}
@@ -66,13 +66,13 @@ def _serve(votes: Path) -> None:
     }
     for line in sys.stdin:
         what, kind = line.split()
-        data = PairDataset.from_pandas(tables[kind])
-        model = BradleyTerry(data.n_competitors)
+        pairs = data.PairDataset.from_pandas(tables[kind])
+        model = rating.BradleyTerry(pairs.n_competitors)
         if what == "intervals":
-            ratings = model.compute_ratings_and_cis(data)["ratings"]
+            ratings = model.compute_ratings_and_cis(pairs)["ratings"]
         else:
-            ratings = model.fit(data).params["ratings"] * model.alpha
-        labels = data.competitors if kind == "labels" else [names[code] for code in data.competitors]
+            ratings = model.fit(pairs).params["ratings"] * model.alpha
+        labels = pairs.competitors if kind == "labels" else [names[code] for code in pairs.competitors]
         print(json.dumps(dict(zip(map(str, labels), np.asarray(ratings).tolist(), strict=True))), flush=True)
 
 

@@ -22,7 +22,7 @@ from raters.ranking import OUTCOMES, Votes, bootstrap, rank
 from raters.ranking.fit import Model, fit_votes
 from raters.ranking.likelihood import outcome_probabilities
 from raters.ranking.ranking import ELO
-from raters.ranking.votes import RIGHT
+from raters.ranking.votes import LEFT, RIGHT
 from tests.benchmarks import Measure, alternately, seconds
 from tests.benchmarks._arena_rank import ArenaRank
 
@@ -73,11 +73,11 @@ class Columns:
     def votes(self, kind: str, clustered: bool = False) -> Votes:
         """Ours, from one of the two forms."""
         if kind == "codes":
-            clusters = (self.rater, self.prompt) if clustered else ()
-            return Votes(self.left, self.right, self.outcome, *clusters)
-        *columns, rater, prompt = self.words
-        clusters = {"rater": rater, "prompt": prompt} if clustered else {}
-        return Votes.from_labels(*columns, **clusters, names=self.names)[0]
+            rater, prompt = (self.rater, self.prompt) if clustered else (None, None)
+            return Votes(self.left, self.right, self.outcome, rater, prompt)
+        left, right, outcome, raters, prompts = self.words
+        known, seen = (raters, prompts) if clustered else (None, None)
+        return Votes.from_labels(left, right, outcome, rater=known, prompt=seen, names=self.names)[0]
 
     def for_evalica(self, kind: str) -> tuple[Sequence[object] | Codes, Sequence[object] | Codes, list[evalica.Winner]]:
         if kind == "codes":
@@ -92,15 +92,13 @@ class Columns:
     def for_choix(self, kind: str) -> list[tuple[int, int]]:
         """Winner and loser of each decision."""
         if kind == "codes":
-            left, right, outcome = self.left.tolist(), self.right.tolist(), self.outcome.tolist()
-            first = 0
+            columns = [column.tolist() for column in (self.left, self.right, self.outcome)]
         else:
-            place = {name: code for code, name in enumerate(self.names)}
-            left, right = ([place[name] for name in side] for side in self.words[:2])
-            outcome, first = self.words[2], "left"
-        decided = (first, 1 if kind == "codes" else "right")
-        rows = zip(left, right, outcome, strict=True)
-        return [(a, b) if said == first else (b, a) for a, b, said in rows if said in decided]
+            places = {name: code for code, name in enumerate(self.names)}
+            meaning = {word: code for code, word in enumerate(OUTCOMES)}
+            codes = zip(self.words, (places, places, meaning), strict=False)
+            columns = [[code[word] for word in column] for column, code in codes]
+        return [(a, b) if said == LEFT else (b, a) for a, b, said in zip(*columns, strict=True) if said <= RIGHT]
 
 
 def measure(votes: int = VOTES, contestants: int = CONTESTANTS, rounds: int = ROUNDS) -> Iterator[Measure]:
@@ -179,9 +177,9 @@ def _intervals(columns: Columns, arena: ArenaRank, kind: str, size: str, rounds:
 
 def _bootstraps(columns: Columns, kind: str, size: str) -> Measure:
     def ours() -> Floats:
-        votes = columns.votes(kind, clustered=True)
-        options = {"replicates": RESAMPLES, "position": False, "phantom": 0.0}
-        return bootstrap(votes, columns.names, model="bradley-terry", **options).strengths.std(axis=0)
+        votes, names = columns.votes(kind, clustered=True), columns.names
+        drawn = bootstrap(votes, names, replicates=RESAMPLES, model="bradley-terry", position=False, phantom=0)
+        return np.asarray(drawn.strengths.std(axis=0))
 
     def by_evalica() -> Floats:
         result = evalica.bootstrap(
