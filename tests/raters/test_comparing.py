@@ -213,7 +213,7 @@ def test_a_fit_says_which_pair_is_drawn(desk: Desk) -> None:
     services.prepare_presentation(study=desk.study)
     comparison = services.next_comparison(study=desk.study, rater=desk.rater("late").rater)
     assert comparison is not None
-    # A tenth falls evenly on the six pairs. Of the rest, 0.05 and 0.9 less a third of that tenth are what the fit wants.
+    # A tenth falls evenly on six pairs. Of the rest, 0.05 and 0.9 less a third of that tenth are what the fit wants.
     wanted = (0.9 - 0.1 / 3, 0.05 - 0.1 / 3)
     total = 4 * wanted[0] + 2 * wanted[1]
     assert comparison.propensity in [pytest.approx(0.1 / 6 + 0.9 * weight / total) for weight in wanted]
