@@ -27,12 +27,12 @@ ADDRESSES = [
     "/api/v1/studies/filled/leaderboard/head-to-head/",
     "/api/v1/studies/filled/leaderboard/curves/",
 ]
-VOTES = 20_000
+VOTES = 8_000
 
 
 @pytest.fixture
 def study(client: Client, db: None) -> Study:
-    """A study with 20,000 votes and two rankings of all of them."""
+    """A study with 8,000 votes and two rankings of all of them."""
     study = filled_study("filled", VOTES, contestants=6, prompts=40, raters=100)
     for _ in range(2):
         refit(study=study)
