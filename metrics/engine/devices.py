@@ -68,6 +68,19 @@ def _taken(forward: Callable[[Tensor], Tensor], example: Tensor, count: int) -> 
     return torch.cuda.max_memory_allocated(example.device) - before
 
 
+def new_event(*, timed: bool) -> torch.cuda.Event:
+    """An event, recorded in the thread's current CUDA stream."""
+    make: Callable[..., torch.cuda.Event] = torch.cuda.Event  # untyped in torch
+    event = make(enable_timing=timed)
+    event.record()
+    return event
+
+
+def new_stream(device: torch.device) -> torch.cuda.Stream:
+    make: Callable[..., torch.cuda.Stream] = torch.cuda.Stream  # untyped in torch
+    return make(device)
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether `error` is torch's, for a GPU or for a CPU (which has no class of its own)."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: can't allocate memory" in str(error)

@@ -34,9 +34,10 @@ class Convolution(nn.Module):
         x = x.to(weight.dtype)
         if not _by_onednn(weight):
             return F.relu_(F.conv2d(x, weight, bias, stride, padding))
-        return torch.ops.mkldnn._convolution_pointwise(
+        convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
             x, self._for(x.shape, stride, padding), bias, padding, [stride, stride], [1, 1], 1, "relu", [], None
         )
+        return convolved
 
     def _for(self, shape: torch.Size, stride: int, padding: tuple[int, int]) -> Tensor:
         laid_out = self._laid_out.get(shape)
@@ -54,6 +55,8 @@ class Convolution(nn.Module):
 class Linear(nn.Module):
     """A linear layer. Args: weight: (out, in). bias: (out,) or None."""
 
+    bias: Tensor | None
+
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.register_buffer("weight", weight.detach().contiguous())
@@ -70,7 +73,8 @@ class Linear(nn.Module):
         weight = self.get_buffer("weight")
         x = x.to(weight.dtype)
         if weight.is_mkldnn:
-            return torch.ops.mkldnn._linear_pointwise(x, weight, self.bias, "none", [], None)
+            product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, self.bias, "none", [], None)
+            return product
         return F.linear(x, weight, self.bias)
 
 
@@ -135,6 +139,6 @@ def _replaced(module: nn.Module) -> nn.Module:
 
 
 def _by_onednn(weight: Tensor) -> bool:
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if weight.device.type != "cpu" or not torch._C._has_mkldnn:
         return False
     return weight.dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

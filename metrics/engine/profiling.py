@@ -21,7 +21,8 @@ def profiled(target: Path | None) -> Iterator[None]:
     except OSError as fault:
         raise BadInput(f"{target} cannot be written ({fault.strerror}); choose another path for --profile.") from None
     import torch
-    from torch.profiler import ProfilerActivity, _ExperimentalConfig, profile
+    from torch._C._profiler import _ExperimentalConfig
+    from torch.profiler import ProfilerActivity, profile
 
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if torch.cuda.is_available() else [])]
     with profile(activities=kinds, experimental_config=_ExperimentalConfig(profile_all_threads=True)) as profiler:

@@ -37,17 +37,14 @@ def subjects(files: list[bytes], count: int) -> Iterator[Subject]:
 def main(weights: Path, folder: Path, count: int, dtype: str, *, scores: bool) -> None:
     files = [path.read_bytes() for path in sorted(folder.iterdir())]
     protocol = named("tf1").with_dtype(dtype)
-    given = {"metrics": ["fid"], "protocol": protocol, "weights": Weights(weights), "device": DEVICE}
-    reference = reference_from_blocks([compute_block(list(subjects(files[::-1], 8)), **given)], keep_features=False)
+    compute = partial(compute_block, metrics=["fid"], protocol=protocol, weights=Weights(weights), device=DEVICE)
+    reference = reference_from_blocks([compute(list(subjects(files[::-1], 8)))], keep_features=False)
     if not scores:
         print("ready", flush=True)
         sys.stdin.readline()
     start = time.perf_counter()
     every = subjects(files, count)
-    shards = (
-        compute_block([next(every) for _ in range(min(SHARD, count - done))], **given)
-        for done in range(0, count, SHARD)
-    )
+    shards = (compute([next(every) for _ in range(min(SHARD, count - done))]) for done in range(0, count, SHARD))
     if scores:
         (score,) = merge_scores(shards, metrics=["fid"], protocol=protocol, reference=reference)
         value = score.value

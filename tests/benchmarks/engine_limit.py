@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from metrics.engine.columns import COLUMNS
 from metrics.engine.devices import exact_arithmetic, most_inputs, one_core_each
-from metrics.engine.extractors import load_extractor, pinned
+from metrics.engine.extractors import Extractor, load_extractor, pinned
 from metrics.engine.folders import Layout, samples_for
 from metrics.engine.images import decode_image
 from metrics.engine.onepass import compute_block
@@ -83,7 +84,7 @@ class _Limit:
             lanes = CpuLanes(cores) if DEVICE == "cpu" else GpuLanes(self.device, 1, chosen=False)
             with lanes:
                 makings = [
-                    (Making(name, lambda made=extractor: made, lanes.batch_size), inputs)
+                    (Making(name, partial(_same, extractor), lanes.batch_size), inputs)
                     for name, (extractor, inputs) in self.inputs.items()
                 ]
                 for index in range(self.count):
@@ -94,6 +95,10 @@ class _Limit:
                     for batch in making.rest():
                         lanes.run(batch)
                 lanes.finish()
+
+
+def _same(extractor: Extractor) -> Extractor:
+    return extractor
 
 
 def _parts(subject: Subject, column: str, staging: Staging) -> list[object]:

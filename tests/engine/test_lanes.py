@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import open_clip
@@ -49,10 +50,10 @@ def tight(room: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_that_does_not_fit_is_halved_done_again_and_told(
     subjects: Sequence[Subject], weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"metrics": ["fid"], "protocol": named(), "weights": weights}
-    expected = compute_block(subjects[:FEW], **asked, batch_size=2)
+    compute = partial(compute_block, subjects[:FEW], metrics=["fid"], protocol=named(), weights=weights)
+    expected = compute(batch_size=2)
     tight(2, monkeypatch)
-    block = compute_block(subjects[:FEW], **asked, batch_size=8)
+    block = compute(batch_size=8)
     assert np.array_equal(block.columns["inception"], expected.columns["inception"])
     assert block.efficiency.batch_size == {"inception": 2}
     assert block.efficiency.notes == (

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metrics.engine.columns import Role
+from metrics.engine.devices import new_event
 from metrics.engine.images import decode_image
 from metrics.engine.protocol import Protocol
 from metrics.engine.subjects import Subject
@@ -116,8 +117,7 @@ class Staging:
             pinned = buffer[: here.numel()].view(here.shape)
             pinned.copy_(here)
             there = pinned.to(self.device, non_blocking=True)
-            copied = torch.cuda.Event()
-            copied.record()
+            copied = new_event(timed=False)
         finally:
             self._ring.put((buffer, copied))
         return there.permute(0, 3, 1, 2)

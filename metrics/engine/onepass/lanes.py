@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metrics.engine.devices import is_out_of_memory, measured_batch
+from metrics.engine.devices import is_out_of_memory, measured_batch, new_event, new_stream
 from metrics.engine.errors import BadInput
 from metrics.engine.extractors import Extractor
 from metrics.engine.onepass.filling import Batch
@@ -159,7 +159,7 @@ class GpuLanes(Lanes[OnGpu]):
 
     def _in_own_stream(self, job: Callable[[], Result]) -> Result:
         if not hasattr(self._own, "stream"):
-            self._own.stream = torch.cuda.Stream(self._device)
+            self._own.stream = new_stream(self._device)
         self._own.spans = []
         with torch.inference_mode(), torch.cuda.stream(self._own.stream):
             result = job()
@@ -171,12 +171,12 @@ class GpuLanes(Lanes[OnGpu]):
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
-        start, began = time.perf_counter(), _event()
+        start, began = time.perf_counter(), new_event(timed=True)
         yield
         if stage == "decode":
             self._add(stage, time.perf_counter() - start)
         else:
-            self._own.spans.append((stage, began, _event()))
+            self._own.spans.append((stage, began, new_event(timed=True)))
 
     def batch_size(self, extractor: Extractor, example: Tensor) -> int:
         most = extractor.batch_for(example)
@@ -197,18 +197,12 @@ class GpuLanes(Lanes[OnGpu]):
         for each in batch.inputs:
             # They were made in other streams, which would else take their memory back too early.
             each.record_stream(stream)
-        began = _event()
+        began = new_event(timed=True)
         # A copy: what a CUDA graph gives is written over by its next run.
         rows = batch.making.extractor.forward(batch.stacked()).to(torch.float32, copy=True)
-        return OnGpu(rows, began, _event())
+        return OnGpu(rows, began, new_event(timed=True))
 
     def _rows(self, made: OnGpu) -> Rows:
         rows: Rows = made.rows.cpu().numpy()
         self._add("forward", made.began.elapsed_time(made.ended) / 1000)
         return rows
-
-
-def _event() -> torch.cuda.Event:
-    event = torch.cuda.Event(enable_timing=True)
-    event.record()
-    return event
