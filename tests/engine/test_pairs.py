@@ -67,9 +67,13 @@ def test_each_psnr_and_ssim_is_torchmetrics(pairs: list[tuple[Pixels, Pixels]], 
         ("ms_ssim", theirs.multiscale_structural_similarity_index_measure),
     ):
         # In float32 its variances lose five digits: ours agree with what it computes in float64.
-        for dtype, tolerance in ((torch.float64, 1e-5), (torch.float32, 2e-4)):
-            expected: Any = their_function(samples.to(dtype), real.to(dtype), data_range=255.0, reduction="none")
-            assert scores[metric].per_sample == pytest.approx(expected.numpy(), abs=tolerance)
+        ours = scores[metric].per_sample
+        assert ours is not None
+        # Their float64 is slow, so only two.
+        for dtype, count, tolerance in ((torch.float64, 2, 1e-5), (torch.float32, 8, 2e-4)):
+            a, b = samples[:count].to(dtype), real[:count].to(dtype)
+            expected: Any = their_function(a, b, data_range=255.0, reduction="none")
+            assert ours[:count] == pytest.approx(expected.numpy(), abs=tolerance)
     for metric in ("psnr", "ssim", "ms_ssim"):
         score = scores[metric]
         assert score.per_sample is not None
