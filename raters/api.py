@@ -16,8 +16,8 @@ from evalhub.studies.access import Actor, get_study
 from evalhub.studies.models import Criterion, Study
 from raters import services
 from raters.models import Enrolment, Outcome, Standing
-from raters.review_views import raters_of
-from raters.ship_views import ship_tests_of
+from raters.views.review import raters_of
+from raters.views.ship import ship_tests_of
 
 CRITERION = OpenApiParameter("criterion", str, description="A criterion's key; the study's first by default.")
 

@@ -27,7 +27,7 @@ def serve(request: HttpRequest, copy: PresentationCopy) -> HttpResponseBase:
     asked = RANGE.fullmatch(request.headers.get("Range", ""))
     if asked is None or asked.groups() == ("", ""):
         return _streamed(copy, 0, copy.size, 200, content_type, headers)
-    first, last = _span(*asked.groups(), copy.size)
+    first, last = _span(asked[1], asked[2], copy.size)
     if first > last:
         return HttpResponse(status=416, headers={**headers, "Content-Range": f"bytes */{copy.size}"})
     headers["Content-Range"] = f"bytes {first}-{last}/{copy.size}"

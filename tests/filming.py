@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 Draw = Callable[[int], np.ndarray]
 CODECS = {"mp4": "libx264", "mov": "libx264", "webm": "libvpx-vp9", "mkv": "ffv1", "avi": "mpeg4"}
@@ -25,7 +27,8 @@ def film(
 ) -> Path:
     """Encode a video in the container that the file's name says."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec or CODECS[path.suffix[1:]], rate=Fraction(rate), options=options)
+        name = codec or CODECS[path.suffix[1:]]
+        stream = cast(VideoStream, container.add_stream(name, rate=Fraction(rate), options=options))
         height, width, _ = draw(0).shape
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(frames):

@@ -1,5 +1,7 @@
 """Counts that a draw and a budget read instead of a study's comparisons, filled from what is there."""
 
+from typing import Any
+
 import django.db.models.deletion
 from django.db import migrations, models
 
@@ -23,7 +25,7 @@ WHERE counted.rater_id = raters_enrolment.rater_id AND counted.study_id = raters
 """
 
 
-def unindexed(to: str, **options: object) -> models.ForeignKey:
+def unindexed(to: str, **options: Any) -> models.ForeignKey:
     return models.ForeignKey(
         db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to=to, **options
     )

@@ -50,7 +50,7 @@ def present(file: IO[bytes], size: Canvas) -> bytes:
     target = io.BytesIO()
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "none"}
     try:
-        with av.open(file, container_options=options, metadata_errors="replace") as source:
+        with av.open(file, "r", container_options=options, metadata_errors="replace") as source:
             shown = _in_time(source.decode(source.streams.video[0]), size)
             with av.open(target, "w", format="webm", container_options={"fflags": "+bitexact"}) as copy:
                 _encode(copy, (_placed(frame, size) for frame in shown), size)

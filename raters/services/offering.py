@@ -84,7 +84,16 @@ def _left_to_do(enrolment: Enrolment) -> int | None:
 
 
 def _draw(study: Study, rater: Rater) -> Comparison | None:
+    """A new comparison; before she is told that nothing is left, the offers are read as they are now."""
     offers = offers_of(study)
+    comparison = _draw_from(offers, study, rater)
+    if comparison is None:
+        newest = offers_of(study, newest=True)
+        comparison = None if newest is offers else _draw_from(newest, study, rater)
+    return comparison
+
+
+def _draw_from(offers: Offers, study: Study, rater: Rater) -> Comparison | None:
     in_the_running = set(study.checkpoints.competing().values_list("pk", flat=True))
     competing = np.array([checkpoint in in_the_running for checkpoint in offers.checkpoints], dtype=bool)
     own = Comparison.objects.filter(study=study, rater=rater).order_by().values_list("left", "right")

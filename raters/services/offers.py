@@ -116,17 +116,19 @@ _shelves: dict[uuid.UUID, _Shelf] = {}
 _reading: dict[uuid.UUID, threading.Lock] = defaultdict(threading.Lock)
 
 
-def offers_of(study: Study) -> Offers:
+def offers_of(study: Study, *, newest: bool = False) -> Offers:
     """The study's offers, of all its complete submissions. They may lag a little behind copies that are just being
     made, and never name what is not there: what they depend on only ever grows.
 
     Of several threads one reads them anew; the others go on with what was there, or wait when nothing was.
+
+    Args: newest: wait for the offers as they are now.
     """
     state = _state(study)
     shelf = _shelves.get(study.pk)
-    if shelf is not None and (shelf.state == state or shelf.may_be_old):
+    if shelf is not None and (shelf.state == state or (shelf.may_be_old and not newest)):
         return shelf.offers
-    something = shelf is not None and bool(shelf.offers.common.any())
+    something = shelf is not None and bool(shelf.offers.common.any()) and not newest
     lock = _reading[study.pk]
     if not lock.acquire(blocking=not something):
         assert shelf is not None

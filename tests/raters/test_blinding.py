@@ -31,8 +31,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from evalhub.studies.models import Media, Membership, Prompt, Role, Sample, User
-from raters import services, views
+from raters import services, serving
 from raters.models import Comparison, Enrolment, PresentationCopy
+from raters.views import desk as desk_views
 from tests.raters.conftest import Desk, make_desk, noise
 
 PROMPTS = 50
@@ -223,7 +224,7 @@ def test_a_planted_leak_is_found(
     monkeypatch: pytest.MonkeyPatch,
     leak: Callable[[PresentationCopy], tuple[str, str]],
 ) -> None:
-    blind = views.serve
+    blind = serving.serve
 
     def leaking(request: HttpRequest, copy: PresentationCopy) -> HttpResponseBase:
         response = blind(request, copy)
@@ -231,7 +232,7 @@ def test_a_planted_leak_is_found(
         response[name] = value
         return response
 
-    monkeypatch.setattr(views, "serve", leaking)
+    monkeypatch.setattr(desk_views, "serve", leaking)
     impressions = observe(twins, live_server.url, raters=2)
     reached = accuracy(impressions)
     assert reached > 0.9 > bound(len(impressions))

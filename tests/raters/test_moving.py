@@ -20,7 +20,7 @@ def shown(path: Path, size: Canvas = SIZE) -> bytes:
 
 
 def frames(content: bytes) -> list[np.ndarray]:
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
@@ -52,10 +52,11 @@ def test_a_copy_says_nothing_of_where_it_came_from(tmp_path: Path) -> None:
     content = shown(path)
     for word in (b"Alpha", b"seed", b"x264", b"mp4", b"Lavc", b"libvpx"):
         assert word.lower() not in content.lower(), word
-    with av.open(io.BytesIO(content)) as container:
-        (stream,) = container.streams
-        assert stream.codec_context.codec.canonical_name == "vp9"
-        assert stream.codec_context.pix_fmt == "yuv420p"
+    with av.open(io.BytesIO(content), "r") as container:
+        assert len(container.streams) == 1
+        (shown_stream,) = container.streams.video
+        assert shown_stream.codec_context.codec.canonical_name == "vp9"
+        assert shown_stream.codec_context.pix_fmt == "yuv420p"
 
 
 def test_every_output_of_a_prompt_has_the_same_length_rate_and_size() -> None:

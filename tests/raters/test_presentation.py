@@ -17,7 +17,8 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from raters import services
 from raters.models import PresentationCopy
-from raters.presentation.stills import GREY, LONGEST_EDGE, Unpresentable, canvas, encode, fit, present, read
+from raters.presentation import Unpresentable
+from raters.presentation.stills import GREY, LONGEST_EDGE, canvas, encode, fit, present, read
 from tests.raters.conftest import Desk, noise, store
 
 PIXELS = np.random.default_rng(7).integers(0, 255, (37, 53, 3), dtype=np.uint8)

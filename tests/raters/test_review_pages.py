@@ -13,7 +13,7 @@ from evalhub.studies import services as studies
 from evalhub.studies.models import Checkpoint, Criterion, Membership, Role, StudyState, TokenScope, User
 from raters import services
 from raters.models import Enrolment, Margin
-from raters.review_views import HEADS
+from raters.views.review import HEADS
 from tests.raters.ballots import ballot, load, noisy, people, save, simulated_raters, vote_on_all
 from tests.raters.conftest import Desk
 

@@ -44,7 +44,9 @@ def _facts(container: Any, side: int, frames: int) -> dict[str, object]:
     context.thread_count = 1
     # A damaged frame is an error here, where FFmpeg would by itself show the one before again.
     context.options = {"err_detect": "explode"}
-    shapes, times, last = set(), [], 0.0
+    shapes: set[tuple[int, int]] = set()
+    times: list[float] = []
+    last = 0.0
     for frame in container.decode(stream):
         if frame.is_corrupt:
             raise Unfit(f"has a damaged frame, number {len(times) + 1:,}")

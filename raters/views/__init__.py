@@ -1,0 +1,1 @@
+"""Pages of raters, and of owners about them."""
