@@ -75,7 +75,8 @@ def test_a_checkpoint_is_part_of_the_fingerprint(clip_weights: Weights) -> None:
     assert chosen.fingerprint("clip_score") != without.fingerprint("clip_score")
     assert chosen.fingerprint("fid") == without.fingerprint("fid")
     assert chosen.clip_model == "ViT-B-32"
-    other = chosen.with_checkpoint("clip-vit-b-32", tensors_sha256=chosen.weights["clip-vit-b-32"], clip_model="ViT-B-32-quickgelu")
+    clip = "clip-vit-b-32"
+    other = chosen.with_checkpoint(clip, tensors_sha256=chosen.weights[clip], clip_model="ViT-B-32-quickgelu")
     assert other.fingerprint("clip_score") != chosen.fingerprint("clip_score")
     assert pinned(chosen, Weights("nowhere")) == chosen
     assert Protocol.from_dict(chosen.to_dict()) == chosen
@@ -83,7 +84,8 @@ def test_a_checkpoint_is_part_of_the_fingerprint(clip_weights: Weights) -> None:
 
 def test_quickgelu_is_another_network(photographs: list[Pixels], clip_weights: Weights) -> None:
     gelu = pinned(named(), clip_weights)
-    quick = gelu.with_checkpoint("clip-vit-b-32", tensors_sha256=gelu.weights["clip-vit-b-32"], clip_model="ViT-B-32-quickgelu")
+    clip = "clip-vit-b-32"
+    quick = gelu.with_checkpoint(clip, tensors_sha256=gelu.weights[clip], clip_model="ViT-B-32-quickgelu")
     one = [subject(encoded(photographs[0]), caption="A cat")]
     cosines = []
     for protocol in (gelu, quick):
