@@ -74,12 +74,21 @@ def _agreement(fit: Fit) -> list[Sentence]:
     alpha = found.get("alpha")
     if alpha is None:
         return []
-    words = "good" if alpha >= GOOD_AGREEMENT else "fair" if alpha >= WEAK_AGREEMENT else "weak"
-    span = ""
+    low, high, span = alpha, alpha, ""
     if found.get("low") is not None:
-        span = f" [{found['low']:.2f}, {found['high']:.2f}]"
-    text = f"Raters' agreement is {words}: Krippendorff’s α = {alpha:.2f}{span}"
+        low, high = found["low"], found["high"]
+        span = f" [{low:.2f}, {high:.2f}]"
+    text = f"Raters' agreement is {_level(low, high)}: Krippendorff’s α = {alpha:.2f}{span}"
     return [Sentence(f"{text}, on {found['units']:,} pairs that were judged more than once.".replace("-", "−"))]
+
+
+def _level(low: float, high: float) -> str:
+    """What all of the interval allows to say."""
+    if low >= GOOD_AGREEMENT:
+        return "good"
+    if low >= WEAK_AGREEMENT:
+        return "fair or better"
+    return "weak" if high < WEAK_AGREEMENT else "not known well yet"
 
 
 def votes_more(votes: int | None) -> str:

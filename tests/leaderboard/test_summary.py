@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from evalhub.leaderboard.columns import FIXED, Column, metric_column, shown_columns
-from evalhub.leaderboard.summary import summary, votes_more
+from evalhub.leaderboard.summary import _level, summary, votes_more
 from evalhub.leaderboard.tables import leaderboard, ordered
 from metrics.engine.registry import METRICS
 from raters.models import Fit, Margin, Verdict
@@ -103,3 +103,8 @@ def test_of_many_metrics_the_best_known_are_shown_unasked(versions: int) -> None
 def test_whatever_is_asked_for_is_shown() -> None:
     keys = ["gpu", f"fid:{'a' * 8}", "nonsense"]
     assert [column.key for column in shown_columns(every_metric(), keys)] == [f"fid:{'a' * 8}", "gpu"]
+
+
+def test_agreement_is_called_what_all_of_its_interval_says() -> None:
+    levels = [_level(0.81, 0.9), _level(0.7, 0.9), _level(0.6, 0.9), _level(-0.7, 0.66)]
+    assert levels == ["good", "fair or better", "not known well yet", "weak"]
