@@ -174,7 +174,7 @@ def test_closing_asks_first(page: Page, live_server: LiveServer, scene: Scene) -
     assert Study.objects.get(pk=scene.study.pk).state == "open"
     page.get_by_role("button", name="Close…").click()
     dialog.get_by_role("button", name="Close", exact=True).click()
-    expect(page.get_by_text("The study is closed")).to_be_visible()
+    expect(page.get_by_text("The study is closed. Its results stay.")).to_be_visible()
     assert Study.objects.get(pk=scene.study.pk).state == "closed"
 
 
