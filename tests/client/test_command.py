@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from evalhub.client import Problem, Unreachable, find
 from tests.client.conftest import Desk
 from tests.submitting import picture
-from tests.systems import clean_environment
+from tests.systems import System, clean_environment
 
 
 def submit(desk: Desk, folder: Path, name: str, *more: str, **environment: str) -> tuple[int, str, str]:
@@ -231,12 +233,33 @@ def test_a_body_without_length_and_one_too_large(desk: Desk, outputs: Path) -> N
         connection.close()
 
 
+@contextmanager
+def scoring_held(system: System) -> Iterator[None]:
+    """While this lasts no score comes, so that whoever waits for one still waits."""
+    workers = [pid for pid, command in system.processes().items() if "--queues gpu" in command]
+    assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+
+
 def test_ctrl_c_says_how_to_go_on(desk: Desk, outputs: Path) -> None:
     environment = {**clean_environment(), "EVALHUB_URL": desk.system.url, "EVALHUB_TOKEN": desk.token}
     command = [sys.executable, "-m", "evalhub.client.command", "submit", "--study", "faces", "--checkpoint", "stopped"]
-    with subprocess.Popen(
-        [*command, "--wait", str(outputs)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with (
+        scoring_held(desk.system),
+        subprocess.Popen(
+            [*command, "--wait", str(outputs)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         lines = []
         for line in process.stdout:

@@ -45,10 +45,11 @@ def refusal(system: System) -> str:
     return said
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def until(holds: Callable[[], bool], what: str | Callable[[], str], seconds: float = 60) -> None:
+    """Args: what: is wrong otherwise; asked when it is."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"After {seconds} s: {what}"
+        assert time.monotonic() < deadline, f"After {seconds} s: {what if isinstance(what, str) else what()}"
         time.sleep(0.1)
 
 
@@ -182,7 +183,7 @@ def test_a_second_start_is_quick_and_keeps_all_and_every_way_to_stop_leaves_noth
 
     system = again(system)
     system.process.kill()
-    until(lambda: system.processes() == {}, f"kill -9 of the supervisor left {system.processes()}")
+    until(lambda: system.processes() == {}, lambda: f"kill -9 of the supervisor left {system.processes()}")
 
     system = again(system)
     assert "kept@x" in everyone(system)

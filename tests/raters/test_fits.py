@@ -137,9 +137,11 @@ def test_no_vote_slips_in_under_a_cut_off(desk: Desk) -> None:
     inserted, go = threading.Event(), threading.Event()
     order: list[str] = []
 
+    before_her = offer(desk, ria)
+
     def slow_vote() -> None:
         with transaction.atomic():
-            cast(offer(desk, ria))
+            cast(before_her)
             inserted.set()
             assert go.wait(10)
             order.append("slow vote commits")
