@@ -13,7 +13,8 @@ from raters.ranking.votes import RIGHT, Floats, Votes
 
 Model = Literal["davidson", "bradley-terry"]
 
-TOLERANCE = 1e-9  # largest last Newton step, in natural-log units
+# Largest last Newton step, in natural-log units. Steps shrink by squares, so that one of 1e-7 leaves less than 1e-9.
+TOLERANCE = 1e-7
 MOST_ITERATIONS = 30  # a likelihood without a finite maximum climbs for ever, by about one unit a step
 
 

@@ -24,7 +24,7 @@ from raters.ranking.threads import one_thread
 from raters.ranking.votes import Codes, Floats, Pairs, Tally, Votes
 
 METHOD = "davidson+position"  # what `rank` does by default
-VERSION = "1"  # raised whenever the same votes and settings would give other numbers
+VERSION = "2"  # raised whenever the same votes and settings would give other numbers
 
 Correction = Literal["none", "small"]
 Scale = Literal["elo", "log"]
