@@ -91,7 +91,7 @@ class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def unanswered(self) -> "ComparisonQuerySet":
         """Still to be answered, the oldest first: one that an undo opened again comes before what was leased since."""
         live = self.filter(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None)
-        return live.filter(answered_at=None).order_by("id")
+        return live.filter(answered_at=None, skipped_at=None).order_by("id")
 
     def answered(self) -> "ComparisonQuerySet":
         return self.filter(answered_at__isnull=False)
@@ -120,6 +120,17 @@ class Comparison(models.Model):
         help_text="Probability with which this pair of checkpoints was drawn, of all that she could be shown then."
     )
     control = models.CharField(max_length=8, choices=Control, default=Control.NONE, blank=True)
+    gold = models.ForeignKey(
+        "raters.Gold",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="comparisons",
+        help_text="Whose answer is known.",
+    )
+    original = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="repeats", help_text="What a repeat repeats."
+    )
     expected = models.CharField(max_length=12, choices=Choice, blank=True, help_text="A gold control's answer.")
     token = models.CharField(max_length=43, unique=True)
     left_token = models.CharField(max_length=43, unique=True)
@@ -130,6 +141,7 @@ class Comparison(models.Model):
         null=True, blank=True, help_text="When the browser revealed both sides; unknown without JavaScript."
     )
     answered_at = models.DateTimeField(null=True, blank=True, help_text="Null again after an undo.")
+    skipped_at = models.DateTimeField(null=True, blank=True, help_text="Left unanswered on purpose; see `Skip`.")
 
     objects = ComparisonQuerySet.as_manager()
 
@@ -145,6 +157,9 @@ class Comparison(models.Model):
             models.CheckConstraint(
                 condition=Q(expected="") | Q(control=Control.GOLD, expected__in=ANSWERS),
                 name="comparison_expected_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(answered_at=None) | Q(skipped_at=None), name="comparison_answered_or_skipped"
             ),
             # A rater sees an unordered pair of samples once; a repeat is marked as the control it is.
             models.UniqueConstraint(

@@ -17,6 +17,7 @@ class EnrolmentState(models.TextChoices):
     QUALIFIED = "qualified", "Qualified"
     ACTIVE = "active", "Active"
     SCREENED_OUT = "screened_out", "Screened out"
+    WITHDRAWN = "withdrawn", "Withdrawn"
     COMPLETE = "complete", "Complete"
 
 
@@ -49,6 +50,8 @@ class Enrolment(models.Model):
     excluded_at = models.DateTimeField(null=True, blank=True)
     exclusion_reason = models.TextField(blank=True)
     answers = models.PositiveIntegerField(default=0, help_text="Comparisons answered, controls apart; kept with votes.")
+    agreed_to_see_at = models.DateTimeField(null=True, blank=True, help_text="In a sensitive study: sees it unblurred.")
+    withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="When she took back her consent.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
@@ -73,6 +74,22 @@ class Study(models.Model):
     requires_watching = models.BooleanField(
         default=False, db_default=False, help_text="No answer before both videos were watched to their end."
     )
+    is_sensitive = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Outputs stay blurred for a rater until she says that she agrees to see them.",
+    )
+    reason_tags = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What a rater may give as reasons for an answer.",
+    )
+    asks_region = models.BooleanField(
+        default=False, db_default=False, help_text="A rater may mark where the worse side is wrong."
+    )
+    asks_comment = models.BooleanField(default=False, db_default=False, help_text="A rater may add a few words.")
     votes_per_rater = models.PositiveIntegerField(null=True, blank=True, help_text="A rater is done after so many.")
     votes_per_rater_per_day = models.PositiveIntegerField(
         null=True, blank=True, help_text="A rater goes on tomorrow after so many; days are those of UTC."
@@ -92,6 +109,11 @@ class Study(models.Model):
     closed_because = models.CharField(max_length=12, choices=ClosedBecause, default="", blank=True)
     answers_at_closing = models.PositiveIntegerField(
         null=True, blank=True, help_text="How many answers there were when the study closed itself."
+    )
+    quota_bytes = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many bytes of outputs the study takes; empty: as many as there is room for.",
     )
     is_demo = models.BooleanField(default=False)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
