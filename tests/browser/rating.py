@@ -12,7 +12,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from evalhub.studies.models import User
 from raters import services
+from raters.models import Vote
 from tests.raters.conftest import Desk, make_desk
+
+BUTTONS = ["Left", "Tie", "Both bad", "Right"]
 
 
 @pytest.fixture
@@ -67,6 +70,11 @@ def seat(page: Page, site: str, desk: Desk, name: str = "ria") -> Page:
     return page
 
 
+@pytest.fixture
+def seated(desk: Desk, site: str, page: Page) -> Page:
+    return seat(page, site, desk)
+
+
 def revealed(page: Page) -> str:
     """Wait for the pair; returns its token."""
     shown = page.locator("[data-comparison][data-revealed]")
@@ -93,3 +101,14 @@ def until(page: Page, condition: str) -> None:
 def pictures(page: Page) -> list[str]:
     """The addresses of the two pictures, left first."""
     return re.findall(r"/shown/[\w-]+", page.locator(".pair").inner_html())
+
+
+def choices() -> list[str]:
+    return list(Vote.objects.order_by("pk").values_list("choice", flat=True))
+
+
+def wait_for_votes(count: int) -> None:
+    deadline = time.monotonic() + 15
+    while Vote.objects.count() < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert Vote.objects.count() == count
