@@ -110,6 +110,9 @@ class Study(models.Model):
     answers_at_closing = models.PositiveIntegerField(
         null=True, blank=True, help_text="How many answers there were when the study closed itself."
     )
+    licence = models.CharField(
+        max_length=200, blank=True, help_text="Under what terms its prompts and outputs may be used."
+    )
     quota_bytes = models.PositiveBigIntegerField(
         null=True,
         blank=True,
