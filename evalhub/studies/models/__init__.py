@@ -6,6 +6,7 @@ from evalhub.studies.models.log import LogEntry
 from evalhub.studies.models.media import Media, MediaKind, media_path
 from evalhub.studies.models.members import Invite, InviteQuerySet, Membership, Role
 from evalhub.studies.models.prompts import Prompt
+from evalhub.studies.models.requests import IdempotencyKey
 from evalhub.studies.models.studies import ClosedBecause, Criterion, Modality, Study, StudyQuerySet, StudyState
 from evalhub.studies.models.submissions import (
     Checkpoint,
@@ -25,6 +26,7 @@ __all__ = [
     "ClosedBecause",
     "Criterion",
     "EntryState",
+    "IdempotencyKey",
     "Invite",
     "InviteQuerySet",
     "LogEntry",
