@@ -9,6 +9,7 @@ COPY pyproject.toml requirements.txt README.md LICENSE package.json package-lock
 RUN mkdir evalhub raters metrics && touch evalhub/__init__.py raters/__init__.py metrics/__init__.py \
     && uv pip install --no-cache -c requirements.txt -e '.[server]' && npm ci --no-audit
 COPY . .
+RUN .venv/bin/python -m evalhub.translations
 
 FROM base AS worker
 RUN uv pip install --no-cache -c requirements.txt -e '.[worker]'

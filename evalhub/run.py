@@ -28,6 +28,7 @@ import redis
 from evalhub.embedded import CannotStart, Postgres, Redis, wait_until
 from evalhub.programs import SOURCE, programs
 from evalhub.supervisor import Child, Supervisor
+from evalhub.translations import compile_catalogues
 
 STARTUP_SECONDS = 120.0
 
@@ -130,7 +131,9 @@ class System:
         file.write_text("".join(f"{name}='{value}'\n" for name, value in told.items()))
 
     def prepare_site(self) -> None:
-        """Migrate, collect the static files when they have changed, load the demo into a new embedded database."""
+        """Compile what is translated, migrate, collect the static files when they have changed, load the demo into a new
+        embedded database."""
+        compile_catalogues()
         self._unless_unchanged("migrate", "--no-input", files=_migrations(), certain=self.postgres is not None)
         self._unless_unchanged("collectstatic", "--no-input", "--clear", files=_static_files())
         wanted = self.environment.get("EVALHUB_DEMO", "1") != "0"

@@ -11,6 +11,7 @@ import pytest
 
 from evalhub import embedded
 from evalhub.supervisor import Child
+from evalhub.translations import compile_catalogues
 from tests.systems import System, running
 
 # Nothing here has to outlive a crash of the machine, so tests do not wait for the disk.
@@ -47,6 +48,7 @@ def set_django_up() -> None:
     )
     for name in ("DEBUG", "ALLOWED_HOSTS", "STORAGE_URL", "SITE_URL", "EVALHUB_WEIGHTS"):
         os.environ.pop(name, None)
+    compile_catalogues()
     from django.conf import settings
 
     # Pages are tested without collecting their files first; the whole system under tests/browser does collect them.

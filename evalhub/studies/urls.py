@@ -3,12 +3,14 @@
 from django.contrib.auth import views as auth_views
 from django.urls import URLPattern, path, reverse_lazy
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from evalhub.studies.views import accounts, media, members, settings, studies, submissions, submit, tokens
 
 _accounts = [
     path("setup/", accounts.setup, name="setup"),
     path("theme/", accounts.theme, name="theme"),
+    path("language/", set_language, name="set_language"),
     path("accounts/login/", accounts.SignIn.as_view(), name="login"),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("accounts/password/", accounts.PasswordChange.as_view(), name="password_change"),
