@@ -131,6 +131,12 @@ class Comparison(models.Model):
     original = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="repeats", help_text="What a repeat repeats."
     )
+    attempt = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="At the qualification, which may be tried again."
+    )
+    explained_at = models.DateTimeField(
+        null=True, blank=True, help_text="When she had read what was said about her answer; in training only."
+    )
     expected = models.CharField(max_length=12, choices=Choice, blank=True, help_text="A gold control's answer.")
     token = models.CharField(max_length=43, unique=True)
     left_token = models.CharField(max_length=43, unique=True)
@@ -168,6 +174,12 @@ class Comparison(models.Model):
                 Greatest("left", "right"),
                 condition=Q(control=""),
                 name="comparison_pair_once_per_rater",
+            ),
+            models.UniqueConstraint(
+                fields=["rater", "gold", "attempt"], condition=Q(gold__isnull=False), name="comparison_gold_once"
+            ),
+            models.UniqueConstraint(
+                fields=["original"], condition=Q(original__isnull=False), name="comparison_repeated_once"
             ),
         ]
         indexes: ClassVar = [

@@ -41,6 +41,12 @@ class Gold(models.Model):
         constraints: ClassVar = [
             one_of("use", GoldUse, "gold_use_known"),
             models.CheckConstraint(condition=~Q(better=F("worse")), name="gold_samples_differ"),
+            models.UniqueConstraint(
+                fields=["better", "worse", "use", "criterion"],
+                condition=Q(retired_at=None),
+                nulls_distinct=False,
+                name="gold_once_per_use",
+            ),
         ]
 
     def __str__(self) -> str:

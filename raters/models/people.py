@@ -52,6 +52,15 @@ class Enrolment(models.Model):
     answers = models.PositiveIntegerField(default=0, help_text="Comparisons answered, controls apart; kept with votes.")
     agreed_to_see_at = models.DateTimeField(null=True, blank=True, help_text="In a sensitive study: sees it unblurred.")
     withdrawn_at = models.DateTimeField(null=True, blank=True, help_text="When she took back her consent.")
+    attempt = models.PositiveSmallIntegerField(default=1, db_default=1, help_text="At the qualification.")
+    window_width = models.PositiveIntegerField(null=True, blank=True, help_text="In CSS pixels, as her browser told.")
+    window_height = models.PositiveIntegerField(null=True, blank=True)
+    window_checked_at = models.DateTimeField(null=True, blank=True)
+    rule_waived_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when an owner keeps her answers in, whatever the rule for using them says.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -64,6 +73,10 @@ class Enrolment(models.Model):
             models.CheckConstraint(
                 condition=~Q(state=EnrolmentState.ACTIVE) | Q(consented_at__isnull=False),
                 name="enrolment_active_has_consent",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=EnrolmentState.WITHDRAWN) | Q(withdrawn_at__isnull=False),
+                name="enrolment_withdrawn_has_a_date",
             ),
         ]
 

@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.lookups import LessThanOrEqual
 
 from evalhub.studies.models import Study
 
@@ -30,6 +31,11 @@ class RaterRules(models.Model):
     )
     pay_per_comparison = models.DecimalField(max_digits=8, decimal_places=4, null=True, blank=True)
     currency = models.CharField(max_length=3, default="USD")
+    shows_consistency = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A rater sees on her own page how many known answers she found and how often she repeated herself.",
+    )
     accept_gold_share = models.FloatField(
         null=True,
         blank=True,
@@ -61,6 +67,12 @@ class RaterRules(models.Model):
             models.CheckConstraint(
                 condition=(Q(gold_every=None) | Q(gold_every__gte=2)) & (Q(repeat_every=None) | Q(repeat_every__gte=2)),
                 name="rules_controls_are_the_fewer",
+            ),
+            models.CheckConstraint(
+                condition=Q(gold_every=None)
+                | Q(repeat_every=None)
+                | Q(LessThanOrEqual(1.0 / F("gold_every") + 1.0 / F("repeat_every"), 0.501)),
+                name="rules_controls_are_half_at_most",
             ),
         ]
 

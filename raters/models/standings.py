@@ -33,6 +33,8 @@ class Standing(models.Model):
     left_rate = models.FloatField(null=True)
     tie_rate = models.FloatField(null=True)
     median_seconds = models.FloatField(null=True, help_text="From both sides shown to the answer.")
+    fast_share = models.FloatField(null=True, help_text="Share of answers that took less than half a second.")
+    away_share = models.FloatField(null=True, help_text="Share of pairs during which her page was out of sight.")
     agreement = models.FloatField(null=True, help_text="Share of her decisions for the side that the fit favours.")
     expected_agreement = models.FloatField(null=True, help_text="That share if she decided as the fit says.")
     influence = models.FloatField(null=True)
