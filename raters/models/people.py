@@ -61,6 +61,14 @@ class Enrolment(models.Model):
         blank=True,
         help_text="Since when an owner keeps her answers in, whatever the rule for using them says.",
     )
+    visit = models.ForeignKey(
+        "raters.Visit",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Her newest, if a platform sent her: its share is what she works on.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
@@ -47,6 +48,9 @@ class Recruitment(models.Model):
         constraints: ClassVar = [
             one_of("platform", Platform, "recruitment_platform_known"),
             models.UniqueConstraint(fields=["study", "name"], name="recruitment_name_once_per_study"),
+            models.CheckConstraint(
+                condition=Q(comparisons=None) | Q(comparisons__gt=0), name="recruitment_asks_for_something"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -63,6 +67,9 @@ class VisitOutcome(models.TextChoices):
 class Visit(models.Model):
     """One person's coming by a recruitment: under what number the platform knows it, and how it ended."""
 
+    key = models.UUIDField(
+        db_default=RandomUUID(), unique=True, editable=False, help_text="In frames' tokens, and told to platforms."
+    )
     recruitment = models.ForeignKey(Recruitment, models.CASCADE, related_name="visits")
     enrolment = models.ForeignKey(Enrolment, models.CASCADE, related_name="visits")
     participant = models.CharField(max_length=128, help_text="PROLIFIC_PID, workerId, or a random number of ours.")
@@ -77,6 +84,9 @@ class Visit(models.Model):
         constraints: ClassVar = [
             one_of("outcome", VisitOutcome, "visit_outcome_known"),
             models.UniqueConstraint(fields=["recruitment", "participant", "session"], name="visit_once_per_session"),
+            models.UniqueConstraint(
+                fields=["recruitment", "session"], condition=~Q(session=""), name="visit_session_is_one_person"
+            ),
             models.CheckConstraint(
                 condition=Q(outcome="", ended_at=None) | (~Q(outcome="") & Q(ended_at__isnull=False)),
                 name="visit_ended_when_it_has_an_outcome",
