@@ -131,7 +131,7 @@ class System:
         file.write_text("".join(f"{name}='{value}'\n" for name, value in told.items()))
 
     def prepare_site(self) -> None:
-        """Compile what is translated, migrate, collect the static files when they have changed, load the demo into a new
+        """Compile translations, migrate, collect the static files when they have changed, load the demo into a new
         embedded database."""
         compile_catalogues()
         self._unless_unchanged("migrate", "--no-input", files=_migrations(), certain=self.postgres is not None)

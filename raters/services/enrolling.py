@@ -2,21 +2,28 @@
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
-from evalhub.studies.models import LogEntry, Study, User
+from evalhub.studies.models import LogEntry, Study, StudyState, User
 from raters.models import Enrolment, EnrolmentState, Rater
 
 # Where comparing has begun; COMPLETE goes on when the study asks for more votes.
 COMPARING = frozenset({EnrolmentState.ACTIVE, EnrolmentState.COMPLETE})
+NOT_OPEN = {
+    StudyState.DRAFT: gettext_lazy("This study has not begun and takes no votes now."),
+    StudyState.PAUSED: gettext_lazy("This study is paused and takes no votes now."),
+    StudyState.CLOSED: gettext_lazy("This study is closed and takes no votes now."),
+}
 
 
 def enrol(*, study: Study, user: User) -> Enrolment:
     """The user's enrolment in the study, made now if this is the first time."""
-    rater, _ = Rater.objects.get_or_create(user=user)
-    enrolment, _ = Enrolment.objects.select_related("rater", "study").get_or_create(rater=rater, study=study)
-    return enrolment
+    rater = Rater.objects.get_or_create(user=user)[0]
+    enrolments = Enrolment.objects.select_related("rater", "study")
+    return enrolments.get_or_create(rater=rater, study=study)[0]
 
 
 def enrol_simulated(*, study: Study) -> Enrolment:
@@ -39,7 +46,7 @@ def consent(*, enrolment: Enrolment, version: int) -> Enrolment:
     with transaction.atomic():
         locked = lock(enrolment.rater, enrolment.study)
         if version != locked.study.consent_version:
-            raise Conflict("The consent text has changed since you opened it; please read it again.")
+            raise Conflict(_("The consent text has changed since you opened it; please read it again."))
         if locked.consent_version != version:
             locked.consent_version, locked.consented_at = version, timezone.now()
         if locked.state == EnrolmentState.INVITED:
@@ -53,7 +60,7 @@ def start(*, enrolment: Enrolment) -> Enrolment:
     with transaction.atomic():
         locked = lock(enrolment.rater, enrolment.study)
         if needs_consent(locked):
-            raise Conflict("Please read the consent text and agree to it first.")
+            raise Conflict(_("Please read the consent text and agree to it first."))
         if locked.consented_at is None:  # a study that asks for none: coming here is the agreement
             locked.consent_version, locked.consented_at = locked.study.consent_version, timezone.now()
         if locked.state in {EnrolmentState.INVITED, EnrolmentState.CONSENTED}:
@@ -102,7 +109,7 @@ def lock(rater: Rater, study: Study) -> Enrolment:
     enrolments = Enrolment.objects.select_for_update(of=("self",)).select_related("rater", "study")
     enrolment = enrolments.filter(rater=rater, study=study).first()
     if enrolment is None:
-        raise Conflict("Comparing begins on the study's page; open it first.")
+        raise Conflict(_("Comparing begins on the study's page; open it first."))
     return enrolment
 
 
@@ -116,6 +123,6 @@ def lock_comparing(rater: Rater, study: Study) -> Enrolment:
 def require_comparing(enrolment: Enrolment) -> None:
     """Conflict when the study takes no votes now, or she has yet to begin or to consent again."""
     if not enrolment.study.takes_votes:
-        raise Conflict(f"This study is {enrolment.study.get_state_display().lower()} and takes no votes now.")
+        raise Conflict(str(NOT_OPEN[StudyState(enrolment.study.state)]))
     if enrolment.state not in COMPARING or needs_consent(enrolment):
-        raise Conflict("Comparing begins on the study's page; open it first.")
+        raise Conflict(_("Comparing begins on the study's page; open it first."))

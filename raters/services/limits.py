@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from evalhub.problems import Conflict
 from raters.models import Comparison, Enrolment
@@ -52,8 +55,14 @@ def require_allowance(enrolment: Enrolment) -> None:
     if left.only_for_today:
         share = enrolment.study.votes_per_rater_per_day or 0
         raise Conflict(
-            f"This study takes {share:,} answer{'' if share == 1 else 's'} a day from one rater, and today's are in; "
-            "you can go on at 00:00 UTC."
+            ngettext(
+                "This study takes %(number)s answer a day from one rater, and today's is in; "
+                "you can go on at 00:00 UTC.",
+                "This study takes %(number)s answers a day from one rater, and today's are in; "
+                "you can go on at 00:00 UTC.",
+                share,
+            )
+            % {"number": number_format(share, force_grouping=True)}
         )
     if left.in_all == 0:
-        raise Conflict("Your share of this study is done, so this answer was not needed any more.")
+        raise Conflict(_("Your share of this study is done, so this answer was not needed any more."))

@@ -94,7 +94,7 @@ def test_an_answer_beyond_the_day_is_refused_in_a_sentence(desk: Desk) -> None:
     limit(desk, votes_per_rater_per_day=1)
     cast(first)
     with pytest.raises(
-        Conflict, match="takes 1 answer a day from one rater, and today's are in; you can go on at 00:00 UTC"
+        Conflict, match="takes 1 answer a day from one rater, and today's is in; you can go on at 00:00 UTC"
     ):
         cast(second)
     # The answer that was stored is not asked for again, however often it is sent.
