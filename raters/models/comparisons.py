@@ -104,7 +104,8 @@ class Comparison(models.Model):
     checkpoints are repeated here so that counting a pair's comparisons needs no join.
     """
 
-    LIFETIME = timedelta(hours=12)
+    LIFETIME = timedelta(hours=12)  # of the tokens
+    LATE = timedelta(days=7)  # so long after that, an answer is still taken: a browser may have kept it
 
     study = models.ForeignKey(Study, models.PROTECT, related_name="comparisons")
     rater = models.ForeignKey(Rater, models.PROTECT, related_name="comparisons")
@@ -187,6 +188,12 @@ class Comparison(models.Model):
             models.Index(fields=["rater", "study"], condition=Q(answered_at=None), name="comparison_unanswered"),
             # Every draw reads which pairs she has seen; with both sides in it, the index alone answers.
             models.Index(fields=["rater", "study", "answered_at"], include=["left", "right"], name="comparison_own"),
+            # What an undo reopens may be one that she skipped; few are.
+            models.Index(
+                fields=["rater", "study", "skipped_at"],
+                condition=Q(skipped_at__isnull=False),
+                name="comparison_skipped",
+            ),
         ]
 
     def __str__(self) -> str:
