@@ -5,7 +5,7 @@ from evalhub.studies.models.constraints import one_of
 from evalhub.studies.models.log import LogEntry
 from evalhub.studies.models.media import Media, MediaKind, media_path
 from evalhub.studies.models.members import Invite, InviteQuerySet, Membership, Role
-from evalhub.studies.models.prompts import Prompt
+from evalhub.studies.models.prompts import Prompt, PromptList
 from evalhub.studies.models.requests import IdempotencyKey
 from evalhub.studies.models.studies import ClosedBecause, Criterion, Modality, Study, StudyQuerySet, StudyState
 from evalhub.studies.models.submissions import (
@@ -37,6 +37,7 @@ __all__ = [
     "Membership",
     "Modality",
     "Prompt",
+    "PromptList",
     "Role",
     "Sample",
     "Study",
