@@ -14,6 +14,11 @@ def share_votes(study: Study) -> None:
     _ask("SELECT pg_advisory_xact_lock_shared(%s)", _key(study, "votes"))
 
 
+def one_arrival(study: Study, participant: str) -> None:
+    """Hold, until this transaction ends, that this person arrives: two windows of hers make one rater."""
+    _ask("SELECT pg_advisory_xact_lock(%s)", _key(study, f"arrival:{participant}"))
+
+
 @contextmanager
 def no_votes_under_way(study: Study) -> Iterator[None]:
     """Wait for every transaction that is adding votes, and let none begin to.

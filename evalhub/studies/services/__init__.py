@@ -16,6 +16,7 @@ from evalhub.studies.services.members import (
     change_role,
     create_first_administrator,
     create_invite,
+    create_nameless_rater,
     create_token,
     create_user_by_invite,
     find_invite,

@@ -120,10 +120,16 @@ def create_user_by_invite(*, token: str, username: str = "", password: str = "",
     if username or password or invite.role != Role.RATER:
         user = _named_user(username, password, email)
     else:
-        user = User(username=f"rater-{secrets.token_hex(5)}")
-        user.set_unusable_password()
-        user.save()
+        user = _nameless_user()
     accept_invite(token=token, user=user)
+    return user
+
+
+@transaction.atomic
+def create_nameless_rater(*, study: Study) -> User:
+    """An account for somebody whom an open link or a platform sent: a rater of this study, and nothing besides."""
+    user = _nameless_user()
+    Membership.objects.create(study=study, user=user, role=Role.RATER)
     return user
 
 
@@ -186,6 +192,13 @@ def _keep_an_owner(membership: Membership, before: str, *, leaves: bool = False)
     others = Membership.objects.filter(study=membership.study_id, role=Role.OWNER).exclude(pk=membership.pk)
     if not others.exists():
         raise Conflict("A study needs an owner; make somebody else owner first.")
+
+
+def _nameless_user() -> User:
+    user = User(username=f"rater-{secrets.token_hex(5)}")
+    user.set_unusable_password()
+    user.save()
+    return user
 
 
 def _named_user(username: str, password: str, email: str) -> User:
