@@ -30,6 +30,12 @@ class Conflict(Refusal):
     status = 409
 
 
+class NotNeeded(Conflict):
+    """What the request brings will not be wanted later either; sending it again is of no use."""
+
+    status = 410
+
+
 class TooLarge(Refusal):
     """More bytes than the site takes."""
 
@@ -77,7 +83,7 @@ def _sentence(error: Exception, data: Any) -> str:
     if isinstance(error, PermissionDenied):
         return str(error) or "Your role in this study does not allow that; ask an owner of the study."
     if isinstance(error, exceptions.ValidationError):
-        faults = _flatten(data)
+        faults = sentences(data)
         more = f"; and {len(faults) - NAMED:,} more" if len(faults) > NAMED else ""
         return "Some fields are not acceptable as they are: " + "; ".join(faults[:NAMED]) + more + "."
     if isinstance(error, exceptions.ParseError):
@@ -89,9 +95,10 @@ def _fields(error: Exception, data: Any) -> dict[str, Any]:
     return {"fields": data} if isinstance(error, exceptions.ValidationError) else {}
 
 
-def _flatten(data: Any, prefix: str = "") -> list[str]:
+def sentences(data: Any, prefix: str = "") -> list[str]:
+    """What is wrong with fields, a line each: its name and what is said of it."""
     if isinstance(data, dict):
-        return [line for key, value in data.items() for line in _flatten(value, f"{prefix}{key} ")]
+        return [line for key, value in data.items() for line in sentences(value, f"{prefix}{key} ")]
     if isinstance(data, list):
-        return [line for value in data for line in _flatten(value, prefix)]
+        return [line for value in data for line in sentences(value, prefix)]
     return [f"{prefix.strip()}: {data}".lstrip(": ").rstrip(".")]

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from raters.exports import views as exports
 from raters.views import desk, review, ship
 
 urlpatterns = [
@@ -9,7 +10,9 @@ urlpatterns = [
     path("rate/<slug:slug>/consent/", desk.consent, name="consent"),
     path("rate/<slug:slug>/begin/", desk.begin, name="begin"),
     path("rate/<slug:slug>/vote/", desk.vote, name="vote"),
+    path("rate/<slug:slug>/skip/", desk.skip, name="skip"),
     path("rate/<slug:slug>/undo/", desk.undo, name="undo"),
+    path("rate/<slug:slug>/see/", desk.see, name="see"),
     path("rate/<slug:slug>/ahead/", desk.ahead, name="ahead"),
     path("studies/<slug:slug>/progress/", desk.progress, name="study_progress"),
     path("studies/<slug:slug>/raters/", review.review, name="rater_review"),
@@ -17,5 +20,7 @@ urlpatterns = [
     path("studies/<slug:slug>/raters/<uuid:rater_id>/group/", review.group, name="rater_group"),
     path("studies/<slug:slug>/ship/", ship.ship_tests, name="ship_tests"),
     path("studies/<slug:slug>/ship/<uuid:margin_id>/withdraw/", ship.withdraw, name="ship_test_withdraw"),
+    path("studies/<slug:slug>/export/", exports.export, name="export"),
+    path("studies/<slug:slug>/export/totals/", exports.export_totals, name="export_totals"),
     path("shown/<str:token>", desk.shown, name="shown"),
 ]

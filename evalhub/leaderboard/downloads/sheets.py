@@ -11,9 +11,8 @@ from pyarrow import parquet
 
 from evalhub.leaderboard.downloads.documents import as_data
 from evalhub.leaderboard.tables import Leaderboard
+from evalhub.sheets import harmless
 
-# What a spreadsheet takes for the beginning of a formula.
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
 NUMBERS = {"step", "rank_low", "rank_high", "comparisons", "more_votes_to_separate"}
 TEXTS = {"checkpoint", "family", "gpu", "dtype", "warnings"}
 SAID = {"withdrawn", "separated_from_next"}
@@ -75,14 +74,10 @@ def lines(board: Leaderboard) -> list[dict[str, Any]]:
 
 def _written(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, [_safe(name) for name in names])
+    writer = csv.DictWriter(out, [harmless(name) for name in names])
     writer.writeheader()
-    writer.writerows({_safe(name): _safe(value) for name, value in row.items()} for row in rows)
+    writer.writerows({harmless(name): harmless(value) for name, value in row.items()} for row in rows)
     return out.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULAS) else value
 
 
 def _type(name: str) -> pyarrow.DataType:
