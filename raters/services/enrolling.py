@@ -9,6 +9,7 @@ from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Study, StudyState, User
 from raters.models import Enrolment, EnrolmentState, Rater
+from raters.services.shares import require_visit_under_way
 
 # Where comparing has begun; COMPLETE goes on when the study asks for more votes.
 COMPARING = frozenset({EnrolmentState.ACTIVE, EnrolmentState.COMPLETE})

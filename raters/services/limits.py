@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from evalhub.problems import Conflict
 from raters.models import Comparison, Enrolment
+from raters.services.shares import left_in_visit
 
 
 @dataclass(frozen=True)
@@ -19,21 +20,23 @@ class Allowance:
     Attributes:
         in_all: of her share of the study.
         today: of what the study takes from one rater a day. Days are those of UTC, alike for everybody.
+        in_visit: of what the link or platform that sent her asks for.
         until: when the next day begins.
     """
 
     in_all: int | None
     today: int | None
     until: datetime
+    in_visit: int | None = None
 
     @property
     def now(self) -> int | None:
-        return min((left for left in (self.in_all, self.today) if left is not None), default=None)
+        return min((left for left in (self.in_all, self.today, self.in_visit) if left is not None), default=None)
 
     @property
     def only_for_today(self) -> bool:
         """Whether she has done her part of the day, and is asked for more tomorrow."""
-        return self.today == 0 and self.in_all != 0
+        return self.today == 0 and 0 not in {self.in_all, self.in_visit}
 
 
 def allowance(enrolment: Enrolment) -> Allowance:
@@ -46,6 +49,7 @@ def allowance(enrolment: Enrolment) -> Allowance:
         in_all=None if in_all is None else max(0, in_all - own.count()),
         today=None if today is None else max(0, today - own.filter(answered_at__gte=midnight).count()),
         until=midnight + timedelta(days=1),
+        in_visit=left_in_visit(enrolment),
     )
 
 

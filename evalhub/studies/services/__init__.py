@@ -61,6 +61,7 @@ __all__ = [
     "complete_submission",
     "create_first_administrator",
     "create_invite",
+    "create_nameless_rater",
     "create_study",
     "create_token",
     "create_user_by_invite",
