@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from evalhub.studies.models import Checkpoint, Media, Prompt, Sample, Study, one_of
 from raters.models.people import Rater
+from raters.presentation import LONGEST_WHOLE, POLICIES, TILED, WHOLE
 
 
 class Reason(models.TextChoices):
@@ -42,6 +43,11 @@ class Control(models.TextChoices):
 class PresentationCopyQuerySet(models.QuerySet["PresentationCopy"]):
     def ready(self) -> "PresentationCopyQuerySet":
         return self.filter(problem="")
+
+    def in_force(self) -> "PresentationCopyQuerySet":
+        """Those encoded as they would be today; large ones that are still whole are made anew."""
+        large = Q(width__gt=LONGEST_WHOLE) | Q(height__gt=LONGEST_WHOLE)
+        return self.filter(policy__in=POLICIES).exclude(large, policy=WHOLE)
 
 
 class PresentationCopy(models.Model):
@@ -79,6 +85,10 @@ class PresentationCopy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.media} at {self.width}×{self.height}"
+
+    @property
+    def is_tiled(self) -> bool:
+        return self.policy == TILED
 
     @property
     def path(self) -> str:

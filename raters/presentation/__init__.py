@@ -1,14 +1,30 @@
 """What raters see: every output encoded anew under one policy per kind, on a canvas that a prompt's outputs share."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import IO, NamedTuple
 
-from raters.presentation import stills
+from raters.presentation import large, outlines, stills
+from raters.presentation.stills import LONGEST_WHOLE
 from raters.presentation.unpresentable import Unpresentable
 
-__all__ = ["POLICIES", "Canvas", "Shape", "Unpresentable", "canvas", "present"]
+__all__ = [
+    "LONGEST_WHOLE",
+    "OUTLINE",
+    "POLICIES",
+    "TILED",
+    "VIDEO",
+    "WHOLE",
+    "Canvas",
+    "Shape",
+    "Unpresentable",
+    "canvas",
+    "policy",
+    "present",
+]
 
-POLICIES = {"image": stills.POLICY, "video": "vp9-1"}
+WHOLE, TILED, OUTLINE, VIDEO = stills.POLICY, large.POLICY, outlines.POLICY, "vp9-1"
+POLICIES = (WHOLE, TILED, OUTLINE, VIDEO)  # those in force; copies under any other are made anew
 
 
 class Canvas(NamedTuple):
@@ -38,13 +54,28 @@ def canvas(kind: str, shapes: Iterable[Shape], edge: int) -> Canvas:
     return moving.canvas(shapes, edge)
 
 
-def present(kind: str, file: IO[bytes], form: str, size: Canvas) -> bytes:
-    """The file's content on the canvas, encoded under the policy of its kind.
+def policy(kind: str, size: Canvas) -> str:
+    """How a file of that kind is encoded on that canvas: both sides of a comparison have one canvas, so one policy."""
+    if kind == "video":
+        return VIDEO
+    return TILED if max(size.width, size.height) > LONGEST_WHOLE else WHOLE
 
-    Raises: Unpresentable when it cannot be read.
+
+def present(policy: str, file: IO[bytes], form: str, own: Shape, size: Canvas, path: Path) -> None:
+    """Write the file's content on the canvas, encoded under the policy, to `path`.
+
+    Args:
+        form: its format as the door found it, such as "png"; no other decoder is tried.
+        own: what the file itself is.
+    Raises: Unpresentable when it cannot be read; RuntimeError when somebody stops the process that reads it.
     """
-    if kind == "image":
-        return stills.present(file, form, (size.width, size.height))
-    from raters.presentation import moving  # FFmpeg, only where videos are shown
+    edges = (size.width, size.height)
+    if policy == VIDEO:
+        from raters.presentation import moving  # FFmpeg, only where videos are shown
 
-    return moving.present(file, size)
+        path.write_bytes(moving.present(file, size))
+    elif policy == TILED or max(own.width, own.height) > LONGEST_WHOLE:
+        large.present(policy, file, form, edges, path)
+    else:
+        how = outlines if policy == OUTLINE else stills
+        path.write_bytes(how.present(file, form, edges))

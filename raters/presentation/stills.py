@@ -5,7 +5,8 @@ ICC profile, laid on mid-grey where transparent, scaled by Lanczos to fit the ca
 aspect differs, lossless WebP of fixed settings and nothing else in the file. Equal pixels give equal bytes.
 
 Pure Pillow, for files that were decoded whole when they arrived. One picture at a time, converted in bands: besides the
-decoder's own pixels it holds four bytes a pixel of the source, and two canvases.
+decoder's own pixels it holds four bytes a pixel of the source, and two canvases. Files of more than 4,096 pixels on a
+side are read by `libvips` instead, to the same rules.
 """
 
 import io
@@ -15,11 +16,13 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageCms
 
+from raters.presentation.colours import to_srgb
 from raters.presentation.unpresentable import Unpresentable
 
 POLICY = "webp-1"
 GREY = (118, 118, 118)  # L* 50, the surround on the rating page too
-LONGEST_EDGE = 16_383  # what WebP can hold
+LONGEST_EDGE = 16_384  # what the door takes
+LONGEST_WHOLE = 4096  # a larger canvas is cut into tiles
 BAND = 256
 ORIENTATION = 0x0112
 TURNS = {
@@ -69,16 +72,22 @@ def read(file: IO[bytes], form: str) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
+def placed(own: Size, size: Size) -> tuple[Size, Size]:
+    """How a picture of its own size lies in the middle of a canvas: its size there, and its corner."""
+    scale = min(size[0] / own[0], size[1] / own[1])
+    inner = (min(size[0], max(1, round(own[0] * scale))), min(size[1], max(1, round(own[1] * scale))))
+    return inner, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+
+
 def fit(picture: Image.Image, size: Size) -> Image.Image:
     """The picture scaled into `size`, centred on mid-grey."""
-    scale = min(size[0] / picture.width, size[1] / picture.height)
-    inner = (min(size[0], max(1, round(picture.width * scale))), min(size[1], max(1, round(picture.height * scale))))
+    inner, corner = placed(picture.size, size)
     if inner != picture.size:
         picture = picture.resize(inner, Image.Resampling.LANCZOS)
     if inner == size:
         return picture
     whole = Image.new("RGB", size, GREY)
-    whole.paste(picture, ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    whole.paste(picture, corner)
     return whole
 
 
@@ -91,7 +100,7 @@ def encode(picture: Image.Image) -> bytes:
 
 def _opaque(image: Image.Image) -> Image.Image:
     mode = "CMYK" if image.mode == "CMYK" else "L" if image.mode in {"1", "L", "LA", "La"} else "RGB"
-    transform = _to_srgb(image.info.get("icc_profile"), mode)
+    transform = to_srgb(image.info.get("icc_profile"), mode)
     picture = Image.new("RGB", image.size)
     for top in range(0, image.height, BAND):
         band = _eight_bits(image.crop((0, top, image.width, min(top + BAND, image.height))))
@@ -117,35 +126,3 @@ def _eight_bits(band: Image.Image) -> Image.Image:
     else:
         return band
     return Image.fromarray(grey.astype(np.uint8))
-
-
-def _to_srgb(icc: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """How to get from the embedded profile to sRGB; None when there is nothing to do.
-
-    A profile that is broken or of another colour space is passed over, as browsers do. One that moves no colour by more
-    than a step is sRGB: rounding must not set a picture with a profile apart from its twin without one.
-    """
-    if not icc:
-        return None
-    try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        srgb = ImageCms.createProfile("sRGB")
-        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        black_point = ImageCms.Flags.BLACKPOINTCOMPENSATION
-        transform = ImageCms.buildTransform(profile, srgb, mode, "RGB", intent, black_point)
-    except (ImageCms.PyCMSError, OSError):
-        return None
-    if mode == "CMYK":
-        return transform
-    swatches = _swatches(mode)
-    moved = np.asarray(ImageCms.applyTransform(swatches, transform)).astype(int)
-    return None if np.abs(moved - np.asarray(swatches.convert("RGB")).astype(int)).max() <= 1 else transform
-
-
-def _swatches(mode: str) -> Image.Image:
-    """Colours from all over the space, in steps of 15."""
-    steps = np.arange(0, 256, 15, dtype=np.uint8)
-    if mode == "L":
-        return Image.fromarray(steps[None, :])
-    cube = np.stack(np.meshgrid(steps, steps, steps), axis=-1)
-    return Image.fromarray(cube.reshape(1, -1, 3))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from evalhub.studies.models import Sample, Study, SubmissionState
 from raters.models import PresentationCopy
-from raters.presentation import POLICIES, Canvas
+from raters.presentation import OUTLINE, Canvas
+from raters.services.preparing import Wanted, given_by_prompts, wanted_beside
 
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -157,21 +158,39 @@ def _state(study: Study) -> tuple[int | None, tuple[uuid.UUID, ...]]:
 
 
 def _load(study: Study, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
-    copies: dict[int, dict[Canvas, int]] = defaultdict(dict)
-    ready = PresentationCopy.objects.ready().filter(study=study, policy=POLICIES[study.modality])
-    for copy, media, *size in ready.values_list("id", "media", *Canvas._fields):
-        copies[media][Canvas(*size)] = copy
+    copies, beside = _copies(study)
     columns = {checkpoint: place for place, checkpoint in enumerate(checkpoints)}
     table = _rows(study, columns) if copies else {}
+    given = given_by_prompts(study)
     samples = np.zeros((len(table), len(checkpoints)), dtype=np.int64)
     chosen = np.zeros_like(samples)
-    for row, cells in enumerate(table.values()):
-        size = _common_canvas(copies[media] for _, media in cells.values())
+    for row, ((prompt, _), cells) in enumerate(table.items()):
+        size = _common_canvas(
+            [size for size in copies[media] if _has_beside(given.get(prompt, {}), size, beside)]
+            for _, media in cells.values()
+        )
         for column, (sample, media) in cells.items():
             if size in copies[media]:
                 samples[row, column], chosen[row, column] = sample, copies[media][size]
     prompts = np.array([prompt for prompt, _ in table], dtype=np.int64)
     return Offers(checkpoints, prompts, samples, chosen)
+
+
+def _has_beside(given: dict[str, int], size: Canvas, beside: set[Wanted]) -> bool:
+    """Whether all that a prompt gives can be shown with sides on that canvas."""
+    return all(wanted_beside(name, media, size) in beside for name, media in given.items())
+
+
+def _copies(study: Study) -> tuple[dict[int, dict[Canvas, int]], set[Wanted]]:
+    """By media and canvas, the copies that can be sides; and which there are of what prompts give."""
+    sides: dict[int, dict[Canvas, int]] = defaultdict(dict)
+    beside = set()
+    ready = PresentationCopy.objects.in_force().ready().filter(study=study)
+    for copy, media, policy, *size in ready.values_list("id", "media", "policy", *Canvas._fields):
+        beside.add(Wanted(media, Canvas(*size), policy))
+        if policy != OUTLINE:
+            sides[media][Canvas(*size)] = copy
+    return sides, beside
 
 
 def _rows(study: Study, columns: dict[uuid.UUID, int]) -> dict[Pair, dict[int, Pair]]:
@@ -187,7 +206,7 @@ def _rows(study: Study, columns: dict[uuid.UUID, int]) -> dict[Pair, dict[int, P
     return table
 
 
-def _common_canvas(of_each: Iterable[dict[Canvas, int]]) -> Canvas:
+def _common_canvas(of_each: Iterable[Iterable[Canvas]]) -> Canvas:
     """The canvas that most have a copy on, the larger of two; while a grown one is being made, the old one serves."""
     counts = Counter(size for sizes in of_each for size in sizes)
     return max(counts, key=lambda size: (counts[size], size.width * size.height, size), default=Canvas(0, 0))

@@ -3,7 +3,9 @@
 import logging
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +15,10 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db.models import Exists, OuterRef
 
-from evalhub.studies.models import Media, Sample, Study
+from evalhub.studies.models import Media, Prompt, Sample, Study
 from raters import locks
 from raters.models import PresentationCopy
-from raters.presentation import POLICIES, Canvas, Shape, Unpresentable, canvas, present
+from raters.presentation import OUTLINE, Canvas, Shape, Unpresentable, canvas, policy, present
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +28,11 @@ class Wanted(NamedTuple):
 
     media: int
     size: Canvas
+    policy: str
 
 
 def prepare_presentation(*, study: Study) -> int:
-    """Make every copy that the study's samples lack; returns how many were made.
+    """Make every copy that the study's samples, and what their prompts give, lack; returns how many were made.
 
     Of several who are asked to at once, one does it and the others return at once.
     """
@@ -41,64 +44,93 @@ def prepare_presentation(*, study: Study) -> int:
 
 def missing_copies(study: Study) -> list[Wanted]:
     """Which copies are still to be made, prompt by prompt."""
-    copies = PresentationCopy.objects.filter(study=study, policy__in=POLICIES.values())
-    there = {Wanted(media, Canvas(*size)) for media, *size in copies.values_list("media", *Canvas._fields)}
+    copies = PresentationCopy.objects.in_force().filter(study=study)
+    rows = copies.values_list("media", "policy", *Canvas._fields)
+    there = {Wanted(media, Canvas(*size), policy) for media, policy, *size in rows}
     return [wanted for wanted in dict.fromkeys(_wanted(study)) if wanted not in there]
 
 
 def studies_to_prepare() -> list[Study]:
-    """Studies that lost the task which should have made their copies: some sample has none."""
-    copies = PresentationCopy.objects.filter(media=OuterRef("media"), policy__in=POLICIES.values())
-    samples = Sample.objects.filter(~Exists(copies), checkpoint__study=OuterRef("pk"))
-    return list(Study.objects.filter(Exists(samples)))
+    """Studies that lost the task which should have made their copies: some sample has none, or something that the
+    prompt of one gives."""
+    lacking = Sample.objects.filter(~_copied("media")).filter(checkpoint__study=OuterRef("pk"))
+    found = Exists(lacking)
+    for name in Prompt.GIVEN:
+        given = Sample.objects.filter(~_copied(f"prompt__{name}"), **{f"prompt__{name}__isnull": False})
+        found |= Exists(given.filter(checkpoint__study=OuterRef("pk")))
+    return list(Study.objects.filter(found))
+
+
+def _copied(media: str) -> Exists:
+    return Exists(PresentationCopy.objects.in_force().filter(media=OuterRef(media)))
 
 
 def _wanted(study: Study) -> Iterator[Wanted]:
     facts = ("media__width", "media__height", "media__fps", "media__duration")
     rows = Sample.objects.filter(checkpoint__study=study).order_by("prompt").values_list("prompt", "media", *facts)
-    for _, of_prompt in groupby(rows.iterator(chunk_size=5_000), key=lambda row: row[0]):
+    given = given_by_prompts(study)
+    for prompt, of_prompt in groupby(rows.iterator(chunk_size=5_000), key=lambda row: row[0]):
         shapes = {
             media: Shape(width, height, fps or 0, seconds or 0) for _, media, width, height, fps, seconds in of_prompt
         }
         size = canvas(study.modality, shapes.values(), study.presentation_edge)
+        for name, media in given[prompt].items():
+            yield wanted_beside(name, media, size)
         # The largest last: as long as it has no copy, the sweep sees that this prompt is not finished.
         for media in sorted(shapes, key=lambda media: (shapes[media].width * shapes[media].height, media)):
-            yield Wanted(media, size)
+            yield Wanted(media, size, policy(study.modality, size))
+
+
+def given_by_prompts(study: Study) -> dict[int, dict[str, int]]:
+    """By prompt, the media of its source, mask and reference; of those it has."""
+    given: dict[int, dict[str, int]] = defaultdict(dict)
+    for prompt, *media in Prompt.objects.filter(study=study).values_list("pk", *Prompt.GIVEN):
+        given[prompt] = {name: one for name, one in zip(Prompt.GIVEN, media, strict=True) if one is not None}
+    return given
+
+
+def wanted_beside(name: str, media: int, size: Canvas) -> Wanted:
+    """The copy of a source, mask or reference beside outputs that are shown on a canvas: it lies upon them point for
+    point."""
+    still = Canvas(size.width, size.height)
+    return Wanted(media, still, OUTLINE if name == "mask" else policy("image", still))
 
 
 def _make(study: Study, wanted: Wanted) -> bool:
     """Make one copy, the file first and then its row. False when the file cannot be shown; its row then says why."""
     media = Media.objects.get(pk=wanted.media)
-    copy = PresentationCopy(study=study, media=media, policy=POLICIES[media.kind], **wanted.size._asdict())
-    try:
-        with default_storage.open(media.path) as file:
-            content = present(media.kind, file, media.format, wanted.size)
-    except Unpresentable as reason:
-        copy.size, copy.problem = 0, str(reason)
-        log.error("Media %s of study %s cannot be shown to raters: %s", media.pk, study.slug, reason)
-    else:
-        _keep(copy.path, content)
-        copy.size = len(content)
+    copy = PresentationCopy(study=study, media=media, policy=wanted.policy, **wanted.size._asdict())
+    own = Shape(media.width, media.height)
+    with _workplace() as path:
+        try:
+            with default_storage.open(media.path) as file:
+                present(wanted.policy, file, media.format, own, wanted.size, path)
+        except Unpresentable as reason:
+            copy.size, copy.problem = 0, str(reason)
+            log.error("Media %s of study %s cannot be shown to raters: %s", media.pk, study.slug, reason)
+        else:
+            copy.size = path.stat().st_size
+            _keep(copy.path, path)
     copy.save()
     return not copy.problem
 
 
-def _keep(address: str, content: bytes) -> None:
-    """Write a file into storage so that it is there whole or not at all."""
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """Where a copy is written before it is kept, with room beside it; gone again when the block ends."""
     settings.UPLOAD_FOLDER.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=settings.UPLOAD_FOLDER, suffix=".part", delete=False) as file:
-        path = Path(file.name)
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            path.chmod(0o644)
-            if default_storage.exists(address):  # without its row: left by a process that was killed
-                default_storage.delete(address)
-            file.seek(0)
-            default_storage.save(address, _Movable(file, name=str(path)))
-        finally:
-            path.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_FOLDER, suffix=".part") as folder:
+        yield Path(folder, "copy")
+
+
+def _keep(address: str, path: Path) -> None:
+    """Move a file into storage so that it is there whole or not at all."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        path.chmod(0o644)
+        if default_storage.exists(address):  # without its row: left by a process that was killed
+            default_storage.delete(address)
+        default_storage.save(address, _Movable(file, name=str(path)))
 
 
 class _Movable(File):

@@ -19,7 +19,7 @@ from scipy.stats import binomtest, chisquare
 from evalhub.studies.models import Sample, Study
 from raters import services
 from raters.models import Comparison, Enrolment, Fit, PairCount, PresentationCopy, Reason
-from raters.presentation import POLICIES
+from raters.presentation import WHOLE
 from raters.services import offers
 from tests.benchmarks._filled import filled_study, new_rater, settle
 from tests.raters.conftest import Desk, at_once, cast, offer
@@ -301,7 +301,7 @@ def test_copies_being_made_do_not_have_everything_read_again(desk: Desk, loads: 
     media = list(Sample.objects.values_list("media", flat=True))
     for number, one in enumerate(media[:8]):
         PresentationCopy.objects.create(
-            study=desk.study, media_id=one, width=480 + number, height=320, policy=POLICIES["image"], size=1
+            study=desk.study, media_id=one, width=480 + number, height=320, policy=WHOLE, size=1
         )
         cast(offer(desk, enrolment))
     assert len(loads) == 1
