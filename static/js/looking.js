@@ -56,6 +56,7 @@ function tell({ view, other, scale, zoomed, pair, amounts }) {
   const which = pair.querySelector(".which");
   which.hidden = view !== "single";
   which.dataset.side = other ? "right" : "left";
+  pair.dispatchEvent(new Event("looked", { bubbles: true }));
 }
 
 addEventListener("keyup", ({ key }) => { if (key.toLowerCase() === HOLD) viewer.flip(false); });

@@ -43,6 +43,7 @@ export async function show() {
     shownAt = now;
     if (videos.length) playPair(videos, here.dataset.watch === undefined ? () => {} : unlock);
     if (here.dataset.watch === undefined) unlock();
+    here.dispatchEvent(new Event("revealed", { bubbles: true }));
     lookAhead();
   });
 }

@@ -123,6 +123,7 @@ export class Viewer {
     for (const side of this.sides) {
       Object.assign(side.style, { width: `${width}px`, height: `${height}px`, translate: `${left}px ${top}px` });
     }
+    this.place = { left, top, width, height }; // of the whole picture in its pane, in CSS pixels
     this.pair.style.setProperty("--cut", `${this.amounts.slider}%`);
     this.pair.style.setProperty("--gain", this.amounts.difference);
     this.changed(this);
