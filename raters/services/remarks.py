@@ -93,18 +93,21 @@ def checked_answer_comment(study: Study, comment: str) -> str:
     return checked_comment(comment)
 
 
+def possible_away(milliseconds: int) -> int:
+    """What the browser measured, or 0 where that cannot be."""
+    return milliseconds if 0 <= milliseconds <= LONGEST_AWAY.total_seconds() * 1000 else 0
+
+
 def keep_remark(
     *, comparison: Comparison, revision: int, region: Region | None, comment: str, away_milliseconds: int
 ) -> None:
-    """Write what came with this revision of an answer; nothing where there is nothing to say.
-
-    Args: away_milliseconds: a number that cannot be is none.
-    """
-    away = away_milliseconds if 0 <= away_milliseconds <= LONGEST_AWAY.total_seconds() * 1000 else 0
-    if not (region or comment or away):
+    """Write what came with this revision of an answer; nothing where there is nothing to say."""
+    if not (region or comment or away_milliseconds):
         return
     place = {"side": region.side, **{name: getattr(region, name) for name in _SHARES}} if region else {}
-    Remark.objects.create(comparison=comparison, revision=revision, comment=comment, away_milliseconds=away, **place)
+    Remark.objects.create(
+        comparison=comparison, revision=revision, comment=comment, away_milliseconds=away_milliseconds, **place
+    )
 
 
 def said_before(comparison: Comparison) -> tuple[Sequence[str], Remark | None]:

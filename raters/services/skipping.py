@@ -39,12 +39,13 @@ def skip(*, token: str, rater: Rater, reason: str, side: str = "", comment: str 
     return comparison
 
 
-def reopen(comparison: Comparison) -> None:
+def reopen(comparison: Comparison) -> Comparison:
     """Take a skip back; her enrolment is locked."""
     Skip.objects.filter(comparison=comparison).delete()
     comparison.skipped_at = None
     comparison.expires_at = timezone.now() + Comparison.LIFETIME
     comparison.save(update_fields=["skipped_at", "expires_at"])
+    return comparison
 
 
 def _require_reason(reason: str, side: str) -> None:

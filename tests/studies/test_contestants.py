@@ -195,7 +195,7 @@ def test_ratings_are_the_owners_until_the_study_is_closed(scene: Scene) -> None:
     study = services.pause_study(study=study, actor=scene.ada)
     assert seen_by() == {"ada", "root"}
     # Neither what was promised nor what was seen is taken back.
-    with pytest.raises(Conflict, match="froze how its pictures are shown and when its ratings are"):
+    with pytest.raises(Conflict, match="froze how its pictures are shown, what raters are asked"):
         services.change_study(study=study, actor=scene.ada, publishes_late=False)
     study = services.close_study(study=study, actor=scene.ada)
     assert study.state == StudyState.CLOSED

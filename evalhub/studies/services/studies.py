@@ -33,7 +33,10 @@ LIMITS = {"votes_per_rater", "votes_per_rater_per_day", "vote_budget"}
 LARGEST_LIMIT = 2**31 - 1  # that its column holds
 CHANGEABLE = {"name", "description", "consent", "instructions", "works_without_javascript"} | LIMITS | CLOSING
 # Had somebody seen ratings, hiding them later would hide nothing; and who was promised that they are hidden, was.
-FROZEN = {"presentation_edge", "publishes_late"}
+# What raters are asked besides the questions, and whether outputs are blurred, is part of the presentation.
+ASKED = {"is_sensitive", "reason_tags", "asks_region", "asks_comment", "requires_watching"}
+FROZEN = {"presentation_edge", "publishes_late"} | ASKED
+MOST_REASONS = 20
 
 
 @transaction.atomic
@@ -133,10 +136,15 @@ def change_study(*, study: Study, actor: User, **changes: Any) -> Study:
     if not changed:
         return locked
     if locked.published_at and set(changed) & FROZEN:
-        raise Conflict("This study is published, which froze how its pictures are shown and when its ratings are.")
+        raise Conflict(
+            "This study is published, which froze how its pictures are shown, what raters are asked, and when its "
+            "ratings are published."
+        )
     for name in LIMITS & set(changed):
         if changed[name] is not None and not 1 <= changed[name] <= LARGEST_LIMIT:
             raise Refusal(f"A limit on votes is a number from 1 to {LARGEST_LIMIT:,}, or none; got {changed[name]:,}.")
+    if "reason_tags" in changed:
+        changed["reason_tags"] = _reasons(changed["reason_tags"])
     if "consent" in changed:
         changed["consent_version"] = locked.consent_version + 1
     told = {"before": {name: getattr(locked, name) for name in changed}, "after": dict(changed)}
@@ -144,6 +152,18 @@ def change_study(*, study: Study, actor: User, **changes: Any) -> Study:
     if set(changed) & CLOSING:
         enqueue("raters.close_if_done", str(study.pk))
     return study
+
+
+def _reasons(given: Sequence[str]) -> list[str]:
+    """The reasons in their order, without space around them. Refusal for too many, too long ones, and twins."""
+    reasons = [" ".join(reason.split()) for reason in given]
+    longest = max((len(reason) for reason in reasons), default=1)
+    if len(reasons) > MOST_REASONS or len(set(reasons)) < len(reasons) or "" in reasons or longest > 40:
+        raise Refusal(
+            f"A study has at most {MOST_REASONS} reasons, each different and 1 to 40 characters long; "
+            f"got {len(reasons)}: {', '.join(reasons)[:200]}."
+        )
+    return reasons
 
 
 def publish_study(*, study: Study, actor: User) -> Study:
