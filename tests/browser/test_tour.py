@@ -83,7 +83,8 @@ def wait_for_scores(page: Page, system: System, checkpoint: str) -> dict[str, di
 
 def vote_by_keyboard(page: Page, choices: list[str]) -> None:
     """From the list of studies to so many votes, without touching the mouse."""
-    page.get_by_role("link", name="Start comparing").focus()
+    study = page.get_by_role("region", name=re.compile("super-resolution"))
+    study.get_by_role("link", name="Start comparing").focus()
     page.keyboard.press("Enter")
     page.get_by_role("checkbox").focus()
     page.keyboard.press("Space")

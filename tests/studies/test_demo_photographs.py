@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evalhub.studies.demo import methods, photographs
+from evalhub.studies.demo import methods, packages
 from evalhub.studies.demo.methods import FACTOR, METHODS, Method, enlarge, generate, output, shrink, write_outputs
+from evalhub.studies.demo.packages import MaterialUnavailable
 from evalhub.studies.demo.photographs import (
     PHOTOGRAPHS,
     SIDE,
     DemoPrompt,
-    PhotographUnavailable,
     picture,
     prompts,
     reference,
@@ -64,14 +64,14 @@ def test_every_photograph_is_installed_as_pinned(source: str) -> None:
 
 def test_a_missing_package_is_named_in_a_sentence(replaced_coffee: ReplaceCoffee) -> None:
     prompt = replaced_coffee("no_such_package", "data/coffee.png")
-    with pytest.raises(PhotographUnavailable, match="package no_such_package, which is not installed; install EvalHub"):
+    with pytest.raises(MaterialUnavailable, match="package no_such_package, which is not installed; install EvalHub"):
         reference(prompt)
 
 
 @pytest.mark.parametrize("package", ["skimage", "@stdlib/no-such-photograph"])
 def test_a_missing_file_is_named_in_a_sentence(replaced_coffee: ReplaceCoffee, package: str) -> None:
     prompt = replaced_coffee(package, "data/absent.png")
-    with pytest.raises(PhotographUnavailable, match=r"data/absent\.png.*No such file.*install that package again"):
+    with pytest.raises(MaterialUnavailable, match=r"data/absent\.png.*No such file.*install that package again"):
         reference(prompt)
 
 
@@ -81,9 +81,9 @@ def test_an_altered_file_is_refused_in_a_sentence(
     original = PHOTOGRAPHS["coffee"].path().read_bytes()
     (tmp_path / "@altered").mkdir()
     (tmp_path / "@altered" / "coffee.png").write_bytes(original + b"\0")
-    monkeypatch.setattr(photographs, "_NODE_MODULES", tmp_path)
+    monkeypatch.setattr(packages, "_NODE_MODULES", tmp_path)
     prompt = replaced_coffee("@altered", "coffee.png")
-    with pytest.raises(PhotographUnavailable, match=r"to have the SHA-256 cc02f8ca.*but it has [0-9a-f]{64}; install"):
+    with pytest.raises(MaterialUnavailable, match=r"to have the SHA-256 cc02f8ca.*but it has [0-9a-f]{64}; install"):
         reference(prompt)
 
 

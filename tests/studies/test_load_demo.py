@@ -11,11 +11,11 @@ import pytest
 from django.core.management import call_command
 from pytest_django import Settings
 
-from evalhub.studies.demo.methods import METHODS
-from evalhub.studies.models import Media, Sample, Study, Submission, User
+from evalhub.studies.demo.studies import STUDIES
+from evalhub.studies.models import Media, Membership, Sample, Study, Submission, User
 from tests.systems import SOURCE
 
-FEW = ["--prompts", "8"]
+FEW = ["--prompts", "3"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -42,14 +42,21 @@ def test_the_demo_loads_resumes_and_stays(settings: Settings) -> None:
             assert User.objects.get(username=name).check_password(password)
     finally:
         logins.unlink()
-    study = Study.objects.get(slug="demo")
-    prompts = study.prompts.count()
-    assert prompts == 8
-    assert (study.state, study.is_demo, study.works_without_javascript) == ("open", True, True)
-    assert study.prompts.filter(reference=None).count() == 0
-    assert {checkpoint.name for checkpoint in study.checkpoints.filter(submission__state="complete")} == set(METHODS)
-    assert Sample.objects.filter(checkpoint__study=study).count() == prompts * len(METHODS)
-    assert all(checkpoint.latency_p50 and checkpoint.gpu for checkpoint in study.checkpoints.all())
+    for demo in STUDIES:
+        study = Study.objects.get(slug=demo.slug)
+        assert (study.state, study.is_demo) == ("open", True)
+        assert study.prompts.count() == 3
+        assert study.prompts.filter(reference=None).count() == 0
+        complete = study.checkpoints.filter(submission__state="complete")
+        assert {checkpoint.name for checkpoint in complete} == set(demo.contestants)
+        assert Sample.objects.filter(checkpoint__study=study).count() == 3 * len(demo.contestants)
+        assert all(checkpoint.latency_p50 and checkpoint.gpu for checkpoint in study.checkpoints.all())
+        raters = Membership.objects.filter(study=study, role="rater").values_list("user__username", flat=True)
+        assert set(raters) == {"rater1", "rater2"}
+    assert Study.objects.get(slug="demo").works_without_javascript
+    videos = Media.objects.filter(study__slug="demo-video")
+    assert set(videos.values_list("kind", flat=True)) == {"video"}
+    assert set(videos.values_list("codec", flat=True)) == {"vp8", "h264", "vp9", "hevc", "av1"}
     media = Media.objects.count()
     call_command("load_demo", *FEW)
     assert Media.objects.count() == media

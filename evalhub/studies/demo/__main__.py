@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from evalhub.studies.demo.methods import METHODS, Method, enlarge, facts, write_outputs
-from evalhub.studies.demo.photographs import PhotographUnavailable
+from evalhub.studies.demo.packages import MaterialUnavailable
 
 NEWCOMER = Method(
     "Hamming",
@@ -31,7 +31,7 @@ def main() -> int:
         seconds = write_outputs(methods[asked.method], asked.folder)
         if asked.facts:
             asked.facts.write_text(json.dumps(facts(seconds), indent=2) + "\n")
-    except (PhotographUnavailable, OSError) as error:
+    except (MaterialUnavailable, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{len(seconds)} outputs of {asked.method} are in {asked.folder}.")

@@ -80,7 +80,7 @@ METHODS: dict[str, Method] = {
 def generate(method: Method, prompt: DemoPrompt) -> tuple[Image.Image, float]:
     """A method's output for a prompt, the size of its reference, and the seconds the method itself took.
 
-    Reading and shrinking the photograph is not counted. Raises PhotographUnavailable as `reference` does.
+    Reading and shrinking the photograph is not counted. Raises MaterialUnavailable as `reference` does.
     """
     small = shrink(reference(prompt))
     start = perf_counter()
@@ -89,7 +89,7 @@ def generate(method: Method, prompt: DemoPrompt) -> tuple[Image.Image, float]:
 
 
 def output(method: Method, prompt: DemoPrompt) -> Image.Image:
-    """A method's output for a prompt: RGB, the reference's size. Raises PhotographUnavailable as `reference` does."""
+    """A method's output for a prompt: RGB, the reference's size. Raises MaterialUnavailable as `reference` does."""
     return generate(method, prompt)[0]
 
 

@@ -8,47 +8,23 @@ import csv
 import io
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image, ImageCms
+
+from evalhub.studies.demo.packages import PackagedFile
 
 SIDE = 288
 """Width and height of every crop in pixels; a multiple of four, so that 4x methods start from whole pixels."""
 
 _CROPS = Path(__file__).with_name("crops.csv")
-_NODE_MODULES = Path(__file__).resolve().parents[3] / "node_modules"
-
-
-class PhotographUnavailable(Exception):
-    """A package does not hold the photograph the demo study was written for; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """One picture file inside an installed package, pinned by the SHA-256 of its bytes.
+class Photograph(PackagedFile):
+    """One picture. One that is soft at full size is `halved`: every 2x2 block of pixels becomes its mean."""
 
-    A package whose name starts with "@" comes from npm, any other is an importable Python package. A photograph that is
-    soft at full size is `halved`: every 2x2 block of pixels becomes its mean.
-    """
-
-    package: str
-    file: str
-    sha256: str
     halved: bool = False
-
-    def path(self) -> Path:
-        """Where the file lies on this machine. Raises PhotographUnavailable if its package is not installed."""
-        if self.package.startswith("@"):
-            return _NODE_MODULES / self.package / self.file
-        spec = find_spec(self.package)
-        if spec is None or spec.origin is None:
-            raise PhotographUnavailable(
-                f"The demo study needs the picture {self.file} of the Python package {self.package}, which is not "
-                "installed; install EvalHub with its server extra."
-            )
-        return Path(spec.origin).parent / self.file
 
 
 def _stdlib(name: str, digest: str) -> Photograph:
@@ -118,7 +94,7 @@ def prompts() -> tuple[DemoPrompt, ...]:
 
 
 def reference(prompt: DemoPrompt) -> Image.Image:
-    """The untouched crop: RGB, SIDE x SIDE pixels. Raises PhotographUnavailable if its photograph is not as pinned."""
+    """The untouched crop: RGB, SIDE x SIDE pixels. Raises MaterialUnavailable if its photograph is not as pinned."""
     box = (prompt.left, prompt.top, prompt.left + SIDE, prompt.top + SIDE)
     return picture(prompt.source).crop(box)
 
@@ -127,29 +103,11 @@ def reference(prompt: DemoPrompt) -> Image.Image:
 def picture(source: str) -> Image.Image:
     """A whole photograph by its key in PHOTOGRAPHS: RGB in sRGB, halved where the table says so.
 
-    Raises PhotographUnavailable if the file is missing or is not the one the crops were chosen from.
+    Raises MaterialUnavailable if the file is missing or is not the one the crops were chosen from.
     """
     photograph = PHOTOGRAPHS[source]
-    image = _in_srgb(Image.open(io.BytesIO(_verified_bytes(photograph))))
+    image = _in_srgb(Image.open(io.BytesIO(photograph.content())))
     return image.reduce(2) if photograph.halved else image
-
-
-def _verified_bytes(photograph: Photograph) -> bytes:
-    path = photograph.path()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PhotographUnavailable(
-            f"The demo study needs the picture {photograph.file} of the package {photograph.package}, but {path} "
-            f"cannot be read ({error.strerror}); install that package again at the version this project pins."
-        ) from error
-    digest = sha256(content).hexdigest()
-    if digest != photograph.sha256:
-        raise PhotographUnavailable(
-            f"The demo study expects {path} to have the SHA-256 {photograph.sha256}, but it has {digest}; "
-            f"install the package {photograph.package} again at the version this project pins."
-        )
-    return content
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:

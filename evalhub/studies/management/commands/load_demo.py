@@ -1,4 +1,4 @@
-"""`manage.py load_demo`: the demo study, through the same services that a researcher's submission takes."""
+"""`manage.py load_demo`: the demo studies, through the same services that a researcher's submission takes."""
 
 import io
 import json
@@ -18,37 +18,13 @@ from django.db import connection, transaction
 
 from evalhub.problems import Refusal
 from evalhub.studies import services
-from evalhub.studies.demo.methods import METHODS, Method, facts, generate
-from evalhub.studies.demo.photographs import PhotographUnavailable, prompts, reference
+from evalhub.studies.demo.methods import facts
+from evalhub.studies.demo.packages import MaterialUnavailable
+from evalhub.studies.demo.studies import STUDIES, Contestant, DemoPrompt, DemoStudy
 from evalhub.studies.models import Role, Study, StudyState, Submission, User
 from evalhub.studies.services import CheckpointFacts, ManifestFile
 
-SLUG = "demo"
-NAME = "Photographs, 4× super-resolution"
 PEOPLE = ("researcher", "rater1", "rater2", "admin")
-DESCRIPTION = (
-    "Five classical methods enlarge the same small photographs fourfold. The photographs come with installed packages; "
-    "the untouched crops are the references."
-)
-CONSENT = """\
-## Before you begin
-
-You will see pairs of pictures and say which one looks better. Your answers, how long each took and a random number
-instead of your name are kept and used to rank picture enlarging methods.
-
-- Taking part is voluntary, and you may stop at any time.
-- You may ask the study's owner to leave your answers out of every ranking.
-- Nothing shown is disturbing; all pictures are photographs of landscapes, objects, people and animals.
-"""
-INSTRUCTIONS = """\
-## What to look at
-
-Both pictures show the same photograph, enlarged in two different ways. Say which of the two **looks better** to you.
-
-- Look at edges, fine texture and writing: are they clear, or blurred, jagged, ringed with halos?
-- If you see no difference, answer **tie**. If neither is acceptable, answer **both bad**.
-- There is no right answer and no hurry; trust your eyes, and sit as you would to look at photographs.
-"""
 
 
 def new_password() -> str:
@@ -58,25 +34,23 @@ def new_password() -> str:
 
 class Command(BaseCommand):
     help = (
-        "Load the demo study: real photographs, five super-resolution methods. Run again, it goes on where it stopped."
+        "Load the demo: a study of real photographs with five super-resolution methods, and one of real clips with "
+        "five video codecs. Run again, it goes on where it stopped."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--prompts", type=int, metavar="N", help="load the first N prompts only, for a quick look")
+        parser.add_argument(
+            "--prompts", type=int, metavar="N", help="load the first N prompts of each study only, for a quick look"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.wanted = prompts()[: options["prompts"]]
-        try:
-            people = self.people()
-            study = self.study(people)
-            self.prompts(study, people["researcher"])
-            for name, method in METHODS.items():
-                self.contestant(study, people["researcher"], name, method)
-            if study.state == StudyState.DRAFT:
-                services.publish_study(study=study, actor=people["researcher"])
-        except (Refusal, PhotographUnavailable) as reason:
-            raise CommandError(str(reason)) from reason
-        self.stdout.write(f"The demo study “{NAME}” is ready.")
+        people = self.people()
+        for demo in STUDIES:
+            try:
+                self.load(demo, demo.prompts()[: options["prompts"]], people)
+            except (Refusal, MaterialUnavailable) as reason:
+                raise CommandError(str(reason)) from reason
+            self.stdout.write(f"The demo study “{demo.name}” is ready.")
 
     def people(self) -> dict[str, User]:
         """The demo's accounts. Each new one's password is kept for `make run` to print, before the account is made."""
@@ -92,73 +66,68 @@ class Command(BaseCommand):
             known[name] = create(name, password=passwords[name])
         return known
 
+    def load(self, demo: DemoStudy, wanted: list[DemoPrompt], people: dict[str, User]) -> None:
+        study = self.study(demo, people)
+        self.prompts(study, demo, wanted, people["researcher"])
+        for name, contestant in demo.contestants.items():
+            self.contestant(study, people["researcher"], name, contestant, [prompt.key for prompt in wanted])
+        if study.state == StudyState.DRAFT:
+            services.publish_study(study=study, actor=people["researcher"])
+
     @transaction.atomic
-    def study(self, people: dict[str, User]) -> Study:
-        found = Study.objects.filter(slug=SLUG).first()
+    def study(self, demo: DemoStudy, people: dict[str, User]) -> Study:
+        found = Study.objects.filter(slug=demo.slug).first()
         if found is not None:
             return found
         owner = people["researcher"]
-        study = services.create_study(
-            slug=SLUG,
-            name=NAME,
-            actor=owner,
-            description=DESCRIPTION,
-            consent=CONSENT,
-            instructions=INSTRUCTIONS,
-            criteria=[("quality", "Quality", "Which picture looks better?")],
-            works_without_javascript=True,
-            is_demo=True,
-        )
+        study = services.create_study(slug=demo.slug, name=demo.name, actor=owner, is_demo=True, **demo.fields)
         for name in ("rater1", "rater2"):
             services.add_member(study=study, user=people[name], role=Role.RATER, actor=owner)
         return study
 
-    def prompts(self, study: Study, actor: User) -> None:
+    def prompts(self, study: Study, demo: DemoStudy, wanted: list[DemoPrompt], actor: User) -> None:
         known = set(study.prompts.values_list("key", flat=True))
-        missing = [prompt for prompt in self.wanted if prompt.key not in known]
+        missing = [prompt for prompt in wanted if prompt.key not in known]
         with tempfile.TemporaryDirectory() as folder:
             for number, prompt in enumerate(missing, len(known) + 1):
-                path = Path(folder) / f"{prompt.key}.png"
-                reference(prompt).save(path)
+                path = Path(folder) / f"{prompt.key}.{demo.extension}"
+                path.write_bytes(prompt.reference())
                 media = services.store_media(study=study, path=path)
                 services.add_prompt(
                     study=study, key=prompt.key, text=prompt.caption, tags=prompt.tags, reference=media, actor=actor
                 )
-                self.progress("photographs", number, len(self.wanted))
+                self.progress("originals", number, len(wanted))
 
-    def contestant(self, study: Study, actor: User, name: str, method: Method) -> None:
+    def contestant(self, study: Study, actor: User, name: str, contestant: Contestant, keys: list[str]) -> None:
         if Submission.objects.filter(
             checkpoint__study=study, checkpoint__name=name, completed_at__isnull=False
         ).exists():
             return
-        outputs, seconds = {}, []
-        for prompt in self.wanted:
-            image, took = generate(method, prompt)
-            out = io.BytesIO()
-            image.save(out, "PNG", compress_level=3)
-            outputs[prompt.key] = out.getvalue()
-            seconds.append(took)
+        # Two at a time, here and below, keep a small machine busy: encoders and decoders hold no lock of Python's.
+        with ThreadPoolExecutor(2) as pool:
+            made = dict(zip(keys, pool.map(contestant.output, keys), strict=True))
         files = [
-            ManifestFile(f"{key}.png", sha256(content).hexdigest(), len(content), key)
-            for key, content in outputs.items()
+            ManifestFile(f"{key}.{contestant.extension}", sha256(content).hexdigest(), len(content), key)
+            for key, (content, _) in made.items()
         ]
         submission = services.receive_manifest(
             study=study,
             actor=actor,
-            checkpoint=CheckpointFacts(name=name, notes=method.description, **facts(seconds)),
+            checkpoint=CheckpointFacts(
+                name=name, notes=contestant.description, **facts([seconds for _, seconds in made.values()])
+            ),
             files=files,
         )
         missing = set(submission.entries.outstanding().values_list("sha256", flat=True))
-        wanted = [(file.sha256, outputs[file.prompt]) for file in files if file.sha256 in missing]
+        wanted = [(file.sha256, made[file.prompt][0]) for file in files if file.sha256 in missing]
         done = count(len(files) - len(wanted) + 1)
 
         def send(share: list[tuple[str, bytes]]) -> None:
             for digest, content in share:
                 services.receive_file(submission=submission, sha256=digest, stream=io.BytesIO(content))
-                self.progress(method.title, next(done), len(files))
+                self.progress(contestant.title, next(done), len(files))
             connection.close()  # each thread has one of its own
 
-        # Each file is decoded in a process of its own; two at a time keep a small machine busy.
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(send, (wanted[0::2], wanted[1::2])))
         services.complete_submission(submission=submission)
