@@ -106,7 +106,9 @@ def _media_storage(url: str) -> dict[str, object]:
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
         options = {"bucket_name": bucket, "location": prefix, "default_acl": None, "file_overwrite": True}
         return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": url}}
+    # A file is renamed into its place, over what a killed process may have left there; S3 does the same.
+    options = {"location": url, "allow_overwrite": True}
+    return {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
 
 
 STORAGES = {
@@ -117,8 +119,11 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-# Uploads stream to a file here, on one file system with nothing else to wait for, before they are checked.
-UPLOAD_FOLDER = HOME / "uploads"
+# Uploads stream to a file here before they are checked; several web nodes share it, so that any of them goes on with a
+# file that came in part to another. On the file system of the media a checked file is renamed, elsewhere copied.
+UPLOAD_FOLDER = Path(env.str("UPLOAD_FOLDER", default=str(HOME / "uploads")))
+# A file that came in part waits so long for the rest.
+PART_LIFE = timedelta(hours=env.int("PART_LIFE_HOURS", default=48))
 WEIGHTS_FOLDER = Path(env.str("EVALHUB_WEIGHTS", default=str(HOME / "weights")))
 
 STATIC_URL = "/static/"

@@ -65,9 +65,14 @@ def get_study(actor: Actor, slug: str, right: str) -> Study:
 def get_submission(actor: Actor, submission_id: UUID | str, right: str) -> Submission:
     """The submission with that id, under the same rules as its study."""
     submission = Submission.objects.select_related("checkpoint__study").filter(pk=submission_id).first()
-    if submission is None or not visible_studies(actor).filter(pk=submission.checkpoint.study_id).exists():
+    if submission is None:
         raise Http404
-    require(actor, submission.checkpoint.study, right)
+    # Asked for each file of many thousands: one question fewer than by `get_study`, and the same answers.
+    study = submission.checkpoint.study
+    role = role_in(actor, study)
+    if not role or (actor.token and actor.token.study_id not in (None, study.pk)):
+        raise Http404
+    _require(actor, role, right)
     return submission
 
 
@@ -113,7 +118,10 @@ def get_submission_to_withdraw(actor: Actor, submission_id: UUID | str) -> Submi
 
 
 def require(actor: Actor, study: Study, right: str) -> None:
-    role = role_in(actor, study)
+    _require(actor, role_in(actor, study), right)
+
+
+def _require(actor: Actor, role: str, right: str) -> None:
     if right not in RIGHTS.get(role, frozenset()):
         raise PermissionDenied(REASONS[right].format(role=role or "none"))
     if actor.token and actor.token.scope == TokenScope.READ and right != "see":

@@ -2,12 +2,10 @@
 
 import uuid
 
-from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, UnreadablePostError
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
@@ -17,19 +15,20 @@ from rest_framework.response import Response
 from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 
-from evalhub.problems import Refusal, TooLarge
+from evalhub.problems import Refusal
 from evalhub.studies import services
 from evalhub.studies.access import Actor, get_study, get_submission, get_submission_to_withdraw, visible_studies
-from evalhub.studies.models import ApiToken, EntryState, Prompt, Study, Submission, User
+from evalhub.studies.models import ApiToken, Prompt, Study, Submission, User
 from evalhub.studies.serializers import (
     LoginSerializer,
     ManifestSerializer,
     PromptSerializer,
-    ReceivedSerializer,
+    QuotaSerializer,
     StudySerializer,
     SubmissionSerializer,
     SubmissionSummarySerializer,
     TokenSerializer,
+    UsageSerializer,
     WithdrawalSerializer,
 )
 
@@ -38,18 +37,6 @@ class WrongLogin(Refusal):
     """No active account has that name and password."""
 
     status = 401
-
-
-class LengthRequired(Refusal):
-    """A body without a length cannot be told from one that was cut off."""
-
-    status = 411
-
-
-class CutOff(Refusal):
-    """The connection broke before the whole body was here."""
-
-    status = 400
 
 
 class LoginView(APIView):
@@ -106,6 +93,24 @@ class StudyView(APIView):
     def get(self, request: Request, slug: str) -> Response:
         """One study."""
         return Response(StudySerializer(get_study(Actor.of(request), slug, "see")).data)
+
+
+class QuotaView(APIView):
+    @extend_schema(operation_id="quota", responses=UsageSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        """How many bytes the study holds, has been promised, and takes."""
+        study = get_study(Actor.of(request), slug, "see")
+        return Response(UsageSerializer(services.usage(study)).data)
+
+    @extend_schema(operation_id="set_quota", request=QuotaSerializer, responses=UsageSerializer)
+    def put(self, request: Request, slug: str) -> Response:
+        """Say how many bytes the study takes. What is here, or promised, stays."""
+        actor = Actor.of(request)
+        study = get_study(actor, slug, "manage")
+        asked = QuotaSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        study = services.set_quota(study=study, quota_bytes=asked.validated_data["quota_bytes"], actor=actor.user)
+        return Response(UsageSerializer(services.usage(study)).data)
 
 
 class PromptPages(CursorPagination):
@@ -208,41 +213,3 @@ class NothingView(APIView):
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
         raise Http404
-
-
-class FileView(APIView):
-    # The body is read as it comes, by the service; a parser would hold it in memory.
-    parser_classes = ()
-
-    @extend_schema(
-        operation_id="send_file",
-        request={"application/octet-stream": OpenApiTypes.BINARY},
-        responses={
-            200: ReceivedSerializer,
-            411: OpenApiResponse(description="No Content-Length."),
-            413: OpenApiResponse(description="More bytes than are taken."),
-            422: OpenApiResponse(description="The file arrived and does not do; the detail says why."),
-        },
-    )
-    def put(self, request: Request, submission_id: uuid.UUID, sha256: str) -> Response:
-        """Send the bytes of one promised file. The last one completes the submission."""
-        submission = get_submission(Actor.of(request), submission_id, "submit")
-        plain: HttpRequest = request._request
-        _check_length(plain)
-        try:
-            entries = services.receive_file(submission=submission, sha256=sha256, stream=plain)
-        except UnreadablePostError:
-            raise CutOff("The connection broke before the whole file had arrived; send it again.") from None
-        problems = [entry.problem for entry in entries if entry.state == EntryState.BAD]
-        if problems:
-            raise Refusal(" ".join(problems), problems=problems)
-        submission.refresh_from_db(fields=["state"])
-        return Response(ReceivedSerializer({"entries": entries, "submission": submission.state}).data)
-
-
-def _check_length(request: HttpRequest) -> None:
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if not length.isdigit():
-        raise LengthRequired("A file is sent with a Content-Length; send it again with its size in bytes.")
-    if int(length) > settings.MAX_FILE_BYTES:
-        raise TooLarge(f"The file has {int(length):,} bytes, and at most {settings.MAX_FILE_BYTES:,} are taken.")

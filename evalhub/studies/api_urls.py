@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path, register_converter
 from django.urls.converters import StringConverter
 
-from evalhub.studies import api
+from evalhub.studies import api, api_files
 
 
 class Sha256Converter(StringConverter):
@@ -17,11 +17,13 @@ urlpatterns: list[URLPattern] = [
     path("logout/", api.LogoutView.as_view(), name="logout"),
     path("studies/", api.StudyListView.as_view(), name="studies"),
     path("studies/<slug:slug>/", api.StudyView.as_view(), name="study"),
+    path("studies/<slug:slug>/quota/", api.QuotaView.as_view(), name="quota"),
     path("studies/<slug:slug>/prompts/", api.PromptListView.as_view(), name="prompts"),
     path("studies/<slug:slug>/submissions/", api.SubmissionListView.as_view(), name="submissions"),
     path("submissions/<uuid:submission_id>/", api.SubmissionView.as_view(), name="submission"),
     path("submissions/<uuid:submission_id>/complete/", api.CompleteView.as_view(), name="complete"),
     path("submissions/<uuid:submission_id>/withdraw/", api.WithdrawView.as_view(), name="withdraw"),
     path("submissions/<uuid:submission_id>/restore/", api.RestoreView.as_view(), name="restore"),
-    path("submissions/<uuid:submission_id>/files/<sha256:sha256>/", api.FileView.as_view(), name="file"),
+    path("submissions/<uuid:submission_id>/missing/", api_files.MissingView.as_view(), name="missing"),
+    path("submissions/<uuid:submission_id>/files/<sha256:sha256>/", api_files.FileView.as_view(), name="file"),
 ]

@@ -4,11 +4,14 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from evalhub.studies.models import Checkpoint, Media, Prompt, Study, Submission, TokenScope
-from evalhub.studies.services import CheckpointFacts, ManifestFile, report
+from evalhub.studies.services import CheckpointFacts, ManifestFile, part_sizes, read_files, report
 from evalhub.studies.services.manifest import BIGGEST
+
+MOST_MISSING = 10_000  # are listed in one answer
 
 
 class LoginSerializer(serializers.Serializer):
@@ -88,9 +91,33 @@ class CheckpointSerializer(serializers.ModelSerializer):
 
 
 class PromisedSerializer(serializers.Serializer):
+    """A promised file. The context's `here` has, by hash, the bytes of those that came in part."""
+
     path = serializers.CharField()
     sha256 = serializers.CharField()
     size = serializers.IntegerField()
+    offset = serializers.SerializerMethodField(help_text="So many of its bytes are here.")
+
+    def get_offset(self, file: Any) -> int:
+        sha256 = file["sha256"] if isinstance(file, dict) else file.sha256
+        return int(self.context.get("here", {}).get(sha256, 0))
+
+
+class OffsetSerializer(serializers.Serializer):
+    offset = serializers.IntegerField(help_text="So many bytes of the file are here; the next piece begins there.")
+    size = serializers.IntegerField()
+
+
+class QuotaSerializer(serializers.Serializer):
+    quota_bytes = serializers.IntegerField(
+        min_value=1, max_value=BIGGEST, allow_null=True, help_text="Null: as many as there is room for."
+    )
+
+
+class UsageSerializer(serializers.Serializer):
+    quota_bytes = serializers.IntegerField(source="quota", allow_null=True, help_text="Null: no quota.")
+    held_bytes = serializers.IntegerField(source="held", help_text="Each file once; the prompts' files among them.")
+    promised_bytes = serializers.IntegerField(source="promised", help_text="By unfinished submissions, not here yet.")
 
 
 class BadFileSerializer(serializers.Serializer):
@@ -124,18 +151,36 @@ class SubmissionSummarySerializer(serializers.ModelSerializer):
 class SubmissionSerializer(SubmissionSummarySerializer):
     files = serializers.IntegerField()
     received = serializers.IntegerField()
-    missing = PromisedSerializer(many=True, help_text="What is to be sent, each file once; bad files among them.")
+    missing = PromisedSerializer(
+        many=True,
+        help_text=f"What is to be sent, each file once, bad files among them; of more than {MOST_MISSING:,} the first.",
+    )
+    missing_next = serializers.CharField(allow_null=True, help_text="Where the rest of the missing files is listed.")
     report = ReportSerializer()
 
     class Meta(SubmissionSummarySerializer.Meta):
-        fields: ClassVar = [*SubmissionSummarySerializer.Meta.fields, "files", "received", "missing", "report"]
+        fields: ClassVar = [
+            *SubmissionSummarySerializer.Meta.fields,
+            "files",
+            "received",
+            "missing",
+            "missing_next",
+            "report",
+        ]
 
     def to_representation(self, submission: Submission) -> dict[str, Any]:
         found = report(submission)
         told = SubmissionSummarySerializer(submission, context=self.context).data
-        missing = submission.entries.outstanding().values("path", "sha256", "size")
+        outstanding = submission.entries.outstanding().order_by("id").values("path", "sha256", "size")
+        missing = list(outstanding[: MOST_MISSING + 1])
+        here = part_sizes(submission) if missing else {}
         told |= {"files": found.files, "received": found.received}
-        told["missing"] = list({file["sha256"]: file for file in missing}.values())
+        told["missing"] = [
+            file | {"offset": here.get(file["sha256"], 0)}
+            for file in {file["sha256"]: file for file in missing[:MOST_MISSING]}.values()
+        ]
+        more = len(missing) > MOST_MISSING
+        told["missing_next"] = settings.SITE_URL + reverse("v1:missing", args=[submission.pk]) if more else None
         told["report"] = ReportSerializer(found).data
         return told
 
@@ -161,15 +206,32 @@ class ManifestFileSerializer(serializers.Serializer):
     seed = serializers.IntegerField(default=0, min_value=-BIGGEST, max_value=BIGGEST)
 
 
+@extend_schema_field(ManifestFileSerializer(many=True))
+class ManifestFilesField(serializers.Field):
+    """The lines of a manifest, checked in one pass: a serializer for each of 50,000 would take most of the request."""
+
+    def to_internal_value(self, data: Any) -> list[ManifestFile]:
+        if not isinstance(data, list):
+            raise serializers.ValidationError(f"Expected a list of files and got {type(data).__name__}.")
+        files, faults = read_files(data)
+        if faults:
+            raise serializers.ValidationError(faults)
+        return files
+
+    def to_representation(self, files: Any) -> Any:
+        return files
+
+
 class ManifestSerializer(serializers.Serializer):
     checkpoint = CheckpointFactsSerializer()
-    files = ManifestFileSerializer(many=True)
+    files = ManifestFilesField()
 
     def facts(self) -> CheckpointFacts:
         return CheckpointFacts(**self.validated_data["checkpoint"])
 
     def manifest(self) -> list[ManifestFile]:
-        return [ManifestFile(**file) for file in self.validated_data["files"]]
+        files: list[ManifestFile] = self.validated_data["files"]
+        return files
 
 
 class WithdrawalSerializer(serializers.Serializer):

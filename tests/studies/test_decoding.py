@@ -1,19 +1,24 @@
 """Files that are not what they seem, or that are made to do harm, in the real decoder processes."""
 
 import io
+import json
 import os
+import re
 import signal
 import struct
 import subprocess
+import sys
 import threading
 import zlib
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from PIL import Image
 from pytest_django import Settings
 
 from evalhub.studies import inspection
+from evalhub.studies.decoding.process import MOST
 from evalhub.studies.inspection import Undecodable, inspect
 from tests.submitting import picture
 
@@ -117,6 +122,76 @@ def test_the_time_limit_ends_a_decoder_and_the_next_file_is_served(file: Path, s
     file.unlink()
     file.write_bytes(picture(1))
     assert inspect(file).format == "png"
+
+
+def children() -> list[int]:
+    """The processes in which the decoder that answers next reads files."""
+    pid = inspection._resting[-1].process.pid
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_one_process_reads_many_pictures_and_none_after_one_that_did_not_do(file: Path) -> None:
+    file.write_bytes(picture(1))
+    inspect(file)
+    (reader,) = children()
+    inspect(file)
+    assert children() == [reader]
+    limits = Path(f"/proc/{reader}/limits").read_text()
+    assert re.search(r"Max file size +0 +0 ", limits)
+    assert re.search(r"Max open files +32 +32 ", limits)
+    assert re.search(rf"Max address space +{settings.DECODE_MEMORY_BYTES} ", limits)
+    (soft,) = re.findall(r"Max cpu time +(\d+) ", limits)
+    assert int(soft) <= settings.DECODE_SECONDS + 3
+    file.write_bytes(picture(1)[:200])
+    with pytest.raises(Undecodable):
+        inspect(file)
+    assert children() == []
+    file.write_bytes(picture(1))
+    inspect(file)
+    assert reader not in children()
+
+
+def test_a_reader_is_replaced_after_so_many_files_and_once_it_has_grown(file: Path) -> None:
+    file.write_bytes(picture(1, size=(8, 8)))
+    inspection._resting.clear()
+    readers = set()
+    for _ in range(MOST + 2):
+        assert inspect(file).width == 8
+        readers.update(children())
+    assert len(readers) == 2
+    Image.new("RGB", (13_000, 13_000)).save(file, compress_level=1)
+    assert inspect(file).width == 13_000
+    assert children() == []
+
+
+def test_a_reader_that_died_between_two_files_costs_neither(file: Path) -> None:
+    file.write_bytes(picture(1))
+    inspect(file)
+    for reader in children():
+        os.kill(reader, signal.SIGKILL)
+    assert inspect(file).format == "png"
+
+
+def test_each_file_has_its_own_time_and_a_reader_that_shuts_its_ears_is_killed(tmp_path: Path) -> None:
+    """In a process of its own, since it forks: a reader that ignores its alarm, as hijacked code would."""
+    (tmp_path / "x.png").write_bytes(picture(1))
+    os.mkfifo(tmp_path / "pipe.png")
+    program = """
+import json, signal, sys
+from PIL import Image
+from evalhub.studies.decoding import process
+signal.signal(signal.SIGALRM, signal.SIG_IGN)
+decoder = process.Decoder()
+limits = {"memory": 2**31, "side": {"image": 100}, "frames": 1, "kinds": ["image"], "seconds": {"image": 1}}
+for name in ("x.png", "x.png", "pipe.png", "x.png"):
+    print(decoder.answer({"path": f"{sys.argv[1]}/{name}", **limits}).decode().strip())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+    )
+    first, second, third, fourth = map(json.loads, done.stdout.splitlines())
+    assert first == second == fourth
+    assert third == {"problem": "takes longer than 1 seconds to decode"}
 
 
 def test_a_killed_decoder_is_replaced(file: Path) -> None:

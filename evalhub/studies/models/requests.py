@@ -1,4 +1,4 @@
-"""Requests that were answered, so that a program that did not hear the answer may ask again and nothing is done twice."""
+"""Requests that were answered: a program that did not hear the answer may ask again, and nothing is done twice."""
 
 from typing import ClassVar
 

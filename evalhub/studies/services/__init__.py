@@ -8,8 +8,8 @@ from evalhub.studies.services.contestants import (
 )
 from evalhub.studies.services.criteria import MOST_QUESTIONS, Question, set_criteria
 from evalhub.studies.services.delivery import chosen, deliver, lay_out, unpacked, wrapping
-from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile
-from evalhub.studies.services.media import NoRoom, store_media
+from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile, read_files
+from evalhub.studies.services.media import CutOff, NoRoom, store_media
 from evalhub.studies.services.members import (
     accept_invite,
     add_member,
@@ -25,6 +25,9 @@ from evalhub.studies.services.members import (
     revoke_token,
 )
 from evalhub.studies.services.prompt_lists import add_prompts
+from evalhub.studies.services.quotas import OverQuota, Usage, set_quota, usage
+from evalhub.studies.services.receiving import offset, part_sizes, promised, receive_file, receive_piece
+from evalhub.studies.services.reports import BadFile, Report, report
 from evalhub.studies.services.studies import (
     add_prompt,
     change_study,
@@ -33,23 +36,19 @@ from evalhub.studies.services.studies import (
     pause_study,
     publish_study,
 )
-from evalhub.studies.services.submissions import (
-    BadFile,
-    Report,
-    complete_submission,
-    receive_file,
-    receive_manifest,
-    report,
-)
+from evalhub.studies.services.submissions import complete_submission, receive_manifest
 
 __all__ = [
     "MOST_QUESTIONS",
     "BadFile",
     "CheckpointFacts",
+    "CutOff",
     "ManifestFile",
     "NoRoom",
+    "OverQuota",
     "Question",
     "Report",
+    "Usage",
     "accept_invite",
     "add_member",
     "add_prompt",
@@ -69,10 +68,15 @@ __all__ = [
     "find_invite",
     "lay_out",
     "lift_registration",
+    "offset",
+    "part_sizes",
     "pause_study",
+    "promised",
     "publish_study",
+    "read_files",
     "receive_file",
     "receive_manifest",
+    "receive_piece",
     "register_contestants",
     "remove_member",
     "report",
@@ -80,8 +84,10 @@ __all__ = [
     "revoke_invite",
     "revoke_token",
     "set_criteria",
+    "set_quota",
     "store_media",
     "unpacked",
+    "usage",
     "withdraw_checkpoint",
     "wrapping",
 ]

@@ -15,7 +15,8 @@ from evalhub.studies.models import Study, Submission, User
 from evalhub.studies.services.archives import looked_over
 from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile
 from evalhub.studies.services.media import CHUNK
-from evalhub.studies.services.submissions import receive_file, receive_manifest
+from evalhub.studies.services.receiving import receive_file
+from evalhub.studies.services.submissions import receive_manifest
 
 MOST_MANIFEST_BYTES = 64 * 2**20
 

@@ -3,18 +3,19 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from evalhub.problems import Refusal, TooLarge
-from evalhub.studies.models import Prompt
 
 MOST_FILES = 200_000
 NAMED = 20  # so many faults are named in a sentence; all of them are in the details
 BIGGEST = 2**63 - 1
+LONGEST = 1000  # characters of a path or a key
 SHA256 = re.compile(r"[0-9a-f]{64}")
+SURROGATES = re.compile(r"[\ud800-\udfff]")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -49,6 +50,9 @@ class ManifestFile:
     seed: int = 0
 
 
+FIELDS = {"path": str, "sha256": str, "size": int, "prompt": str, "seed": int}
+CALLED = {str: "a string", int: "a whole number"}
+
 NUMBERS = ("latency_p50", "latency_p95", "price")
 LENGTHS = {"name": 120, "family": 120, "gpu": 120, "dtype": 32, "notes": 10_000}
 
@@ -74,8 +78,43 @@ def check_facts(facts: CheckpointFacts) -> None:
         raise Refusal(_listed("The checkpoint cannot be taken as described", faults), faults=faults)
 
 
-def check_files(files: Sequence[ManifestFile], prompts: Mapping[str, Prompt]) -> None:
-    """Raises: Refusal that names each entry that does not do; TooLarge for too many files."""
+def read_files(rows: Sequence[object]) -> tuple[list[ManifestFile], list[str]]:
+    """The lines of a manifest as they came from JSON, and a phrase for each that is none; the first faults only."""
+    files: list[ManifestFile] = []
+    faults: list[str] = []
+    for number, row in enumerate(rows, 1):
+        fault = _misshapen(row)
+        if fault:
+            faults.append(f"file {number:,}: {fault}")
+            if len(faults) > NAMED:
+                break
+        elif isinstance(row, dict):
+            files.append(ManifestFile(row["path"], row["sha256"], row["size"], row["prompt"], row.get("seed", 0)))
+    return files, faults
+
+
+def _misshapen(row: object) -> str:
+    if not isinstance(row, dict):
+        return "expected an object with path, sha256, size, prompt and, if wanted, seed"
+    for name, kind in FIELDS.items():
+        value = row.get(name, 0 if name == "seed" else None)
+        if value is None:
+            return f"{name} is required"
+        if type(value) is not kind:
+            return f"{name} is {CALLED[kind]}"
+        if kind is int and not -BIGGEST <= value <= BIGGEST:
+            return f"{name} does not fit into 64 bits"
+        if kind is str and len(value) > LONGEST:
+            return f"{name} has {len(value):,} characters and at most {LONGEST:,} are taken"
+        if kind is str and SURROGATES.search(value):
+            return f"{name} has halves of characters in it"
+    return ""
+
+
+def check_files(files: Sequence[ManifestFile], prompts: Collection[str]) -> None:
+    """Args: prompts: the study's keys.
+
+    Raises: Refusal that names each entry that does not do; TooLarge for too many files."""
     if not files:
         raise Refusal("The manifest lists no files; list at least one file for each prompt of the study.")
     if len(files) > MOST_FILES:
@@ -121,7 +160,7 @@ def _faults(file: ManifestFile) -> list[str]:
 
 def _is_safe(path: str) -> bool:
     parts = path.split("/")
-    return len(path) <= 1000 and "\\" not in path and not CONTROL.search(path) and not {"", ".", ".."} & set(parts)
+    return len(path) <= LONGEST and "\\" not in path and not CONTROL.search(path) and not {"", ".", ".."} & set(parts)
 
 
 def _twice(files: Sequence[ManifestFile], key: Callable[[ManifestFile], object], sentence: str) -> list[str]:

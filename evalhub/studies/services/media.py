@@ -14,7 +14,7 @@ from typing import Protocol
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import connection, transaction
+from django.db import transaction
 
 from evalhub.problems import Refusal, TooLarge
 from evalhub.studies.inspection import Facts, Undecodable, inspect
@@ -29,6 +29,12 @@ class Stream(Protocol):
     """Whatever bytes can be read from: a request, an open file."""
 
     def read(self, size: int, /) -> bytes: ...
+
+
+class CutOff(Refusal):
+    """The connection broke before the whole body was here."""
+
+    status = 400
 
 
 class NoRoom(Refusal):
@@ -112,28 +118,27 @@ def store_media(*, study: Study, path: Path) -> Media:
 
 
 def keep(*, study: Study, upload: Upload, facts: Facts) -> Media:
-    """Put a checked upload into storage and write its row; the file is whole before the row is there.
-
-    Two who keep the same bytes at once take turns, by a lock on the address.
-    """
-    address = media_path(study.pk, upload.sha256)
+    """Put a checked upload into storage and write its row."""
+    put_away(study=study, upload=upload)
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [address])
-        known = Media.objects.filter(study=study, sha256=upload.sha256).first()
-        if known is not None:
-            return known
-        _store(upload.path, address)
-        return Media.objects.create(study=study, sha256=upload.sha256, size=upload.size, **asdict(facts))
+        return record(study=study, upload=upload, facts=facts)
 
 
-def _store(path: Path, address: str) -> None:
-    # Without a row, whatever lies at the address was left by a process that was killed, perhaps in the middle.
-    if default_storage.exists(address):
-        default_storage.delete(address)
-    with path.open("rb") as file:
+def put_away(*, study: Study, upload: Upload) -> None:
+    """Put a checked upload into storage, whole and on disk, before any row speaks of it.
+
+    Whatever lies at the address is the same bytes, or was left by a process that was killed: it is replaced, at once.
+    """
+    with no_room_said(), upload.path.open("rb") as file:
         os.fsync(file.fileno())
-        default_storage.save(address, _Movable(file, name=str(path)))
+        default_storage.save(media_path(study.pk, upload.sha256), _Movable(file, name=str(upload.path)))
+
+
+def record(*, study: Study, upload: Upload, facts: Facts) -> Media:
+    """The row of a file that is in storage. Of two who write it at once the second waits and reads the first's."""
+    row = Media(study=study, sha256=upload.sha256, size=upload.size, **asdict(facts))
+    Media.objects.bulk_create([row], ignore_conflicts=True)
+    return Media.objects.get(study=study, sha256=upload.sha256)
 
 
 class _Movable(File):
