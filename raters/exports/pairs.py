@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.db.models.functions import Greatest, Least
@@ -33,7 +35,7 @@ class Pair:
     wins: tuple[int, int]
     undecided: int
     both_bad: int
-    newest: object
+    newest: datetime
     split: str
 
     @property
@@ -92,7 +94,7 @@ def _is_taken(pair: Pair, selection: Selection) -> bool:
     return pair.agreement >= selection.least_agreement and (not selection.decided or pair.label != 0.5)
 
 
-def _counted(study: Study, selection: Selection) -> "QuerySet[Vote, dict[str, object]]":
+def _counted(study: Study, selection: Selection) -> "QuerySet[Vote, Any]":
     """A row per question and unordered pair of samples."""
     lower_is_left = Q(comparison__left=F("lower"))
     for_lower = Q(lower_is_left, choice=Choice.LEFT) | Q(~lower_is_left, choice=Choice.RIGHT)

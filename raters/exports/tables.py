@@ -22,7 +22,7 @@ TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 # A group of rows is written at so many rows or so many bytes of pictures, whichever comes first.
-GROUP_ROWS = 10_000
+GROUP_ROWS = 5_000
 GROUP_BYTES = 2**25
 
 

@@ -13,7 +13,7 @@ from raters.exports.splits import splits
 from raters.exports.tables import Row, Table
 from raters.models import Choice, Remark
 
-BATCH = 5_000
+BATCH = 2_000
 
 SCHEMA = pyarrow.schema(
     [

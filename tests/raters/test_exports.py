@@ -103,7 +103,8 @@ class TestVotes:
 
     def test_trust_narrows_the_raters(self, voted: Desk) -> None:
         services.refit(study=voted.study)
-        weights = dict(Standing.objects.filter(weight__isnull=False).values_list("enrolment__rater", "weight"))
+        weighed = Standing.objects.filter(weight__isnull=False).values_list("enrolment__rater", "weight")
+        weights = {rater: float(weight or 0) for rater, weight in weighed}
         middle = float(np.median(list(weights.values())))
         rows = table(exports.votes(voted.study, Selection(simulated=True, least_trust=middle)))
         assert {row["rater"] for row in rows} == {str(r)[:8] for r, weight in weights.items() if weight >= middle}
