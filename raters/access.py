@@ -1,10 +1,10 @@
 """The only door to what a rater was shown. A token opens nothing for anybody else, and nothing after its time."""
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
-from evalhub.studies.models import Membership, Role, User
+from evalhub.studies.models import Membership, Prompt, Role, User
 from raters.models import Comparison, PresentationCopy, Rater
 
 
@@ -25,15 +25,40 @@ def own_comparison(rater: Rater, token: str) -> Comparison:
 def shown_copy(user: User, token: str) -> PresentationCopy:
     """What lies behind the token of one side, for the rater it was made for while she is one; Http404 otherwise."""
     _require_text(token)
-    comparison = (
-        Comparison.objects.select_related("left_copy__media", "right_copy__media")
-        .filter(Q(left_token=token) | Q(right_token=token), rater__user=user, expires_at__gt=timezone.now())
-        .filter(study__memberships__user=user, study__memberships__role=Role.RATER)
-        .first()
-    )
+    sides = Q(left_token=token) | Q(right_token=token)
+    comparison = _before(user).select_related("left_copy__media", "right_copy__media").filter(sides).first()
     if comparison is None:
         raise Http404
     return comparison.left_copy if comparison.left_token == token else comparison.right_copy
+
+
+def given_copy(user: User, token: str, name: str) -> PresentationCopy:
+    """The source, mask or reference of the comparison with that token, to the same rater; Http404 otherwise."""
+    _require_text(token)
+    comparison = _before(user).select_related("left_copy", "prompt").filter(token=token).first()
+    copy = given_copies(comparison).get(name) if comparison else None
+    if copy is None:
+        raise Http404
+    return copy
+
+
+def given_copies(comparison: Comparison) -> dict[str, PresentationCopy]:
+    """What the prompt of a comparison gives, by name, as it lies upon the two sides."""
+    ids = {name: getattr(comparison.prompt, f"{name}_id") for name in Prompt.GIVEN}
+    if not any(ids.values()):
+        return {}
+    side = comparison.left_copy
+    copies = PresentationCopy.objects.in_force().ready().select_related("media")
+    found = copies.filter(media__in=filter(None, ids.values()), width=side.width, height=side.height, rate=0)
+    by_kind = {(copy.media_id, copy.is_outline): copy for copy in found}
+    given = {name: by_kind.get((media, name == "mask")) for name, media in ids.items()}
+    return {name: copy for name, copy in given.items() if copy is not None}
+
+
+def _before(user: User) -> "QuerySet[Comparison]":
+    """The comparisons that are before this person, whose tokens still open something."""
+    live = Comparison.objects.filter(rater__user=user, expires_at__gt=timezone.now())
+    return live.filter(study__memberships__user=user, study__memberships__role=Role.RATER)
 
 
 def _require_text(token: str) -> None:

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, review, ship
+from raters.views import desk, review, ship, showing
 
 urlpatterns = [
     path("rate/<slug:slug>/", desk.rate, name="rate"),
@@ -22,5 +22,8 @@ urlpatterns = [
     path("studies/<slug:slug>/ship/<uuid:margin_id>/withdraw/", ship.withdraw, name="ship_test_withdraw"),
     path("studies/<slug:slug>/export/", exports.export, name="export"),
     path("studies/<slug:slug>/export/totals/", exports.export_totals, name="export_totals"),
-    path("shown/<str:token>", desk.shown, name="shown"),
+    path("shown/<str:token>", showing.shown, name="shown"),
+    path("shown/<str:token>/tiles/<int:level>/<int:column>_<int:row>", showing.shown, name="shown_tile"),
+    path("shown/<str:token>/<str:name>", showing.given, name="given"),
+    path("shown/<str:token>/<str:name>/tiles/<int:level>/<int:column>_<int:row>", showing.given, name="given_tile"),
 ]

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from evalhub.studies.models import Checkpoint, Media, Prompt, Sample, Study, one_of
 from raters.models.people import Rater
-from raters.presentation import LONGEST_WHOLE, POLICIES, TILED, WHOLE
+from raters.presentation import LONGEST_WHOLE, OUTLINE, POLICIES, TILED, WHOLE
 
 
 class Reason(models.TextChoices):
@@ -89,6 +89,10 @@ class PresentationCopy(models.Model):
     @property
     def is_tiled(self) -> bool:
         return self.policy == TILED
+
+    @property
+    def is_outline(self) -> bool:
+        return self.policy == OUTLINE
 
     @property
     def path(self) -> str:

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
 from raters import services
+from raters.access import given_copies
 from raters.models import Comparison, Enrolment, EnrolmentState
 from raters.services.enrolling import COMPARING
 from raters.services.limits import allowance
@@ -47,10 +48,18 @@ def pair(enrolment: Enrolment, comparison: Comparison) -> dict[str, Any]:
         "left": left,
         "right": right,
         "canvas": comparison.left_copy,
+        "attachments": attachments(comparison),
         "revision": services.next_revision(comparison),
         "criteria": questions_of(enrolment),
         "desk": desk_name(enrolment),
     }
+
+
+def attachments(comparison: Comparison) -> list[dict[str, str]]:
+    """What the prompt gives: source, mask, reference, those it has."""
+    return [
+        {"name": name, "address": reverse("given", args=[comparison.token, name])} for name in given_copies(comparison)
+    ]
 
 
 def questions_of(enrolment: Enrolment) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits
 from evalhub.studies.models import Media, Membership, Prompt, Role, Sample, User
 from raters import services, serving
 from raters.models import Comparison, Enrolment, PresentationCopy
-from raters.views import desk as desk_views
+from raters.views import showing
 from tests.raters.conftest import Desk, make_desk, noise
 
 PROMPTS = 50
@@ -232,7 +232,7 @@ def test_a_planted_leak_is_found(
         response[name] = value
         return response
 
-    monkeypatch.setattr(desk_views, "serve", leaking)
+    monkeypatch.setattr(showing, "serve", leaking)
     impressions = observe(twins, live_server.url, raters=2)
     reached = accuracy(impressions)
     assert reached > 0.9 > bound(len(impressions))
