@@ -9,6 +9,7 @@ from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
 from evalhub.studies.models import Checkpoint, Media, Prompt, Sample, Study, one_of
+from raters.models.golds import GoldUse
 from raters.models.people import Rater
 from raters.presentation import LONGEST_WHOLE, OUTLINE, POLICIES, TILED, WHOLE
 
@@ -103,12 +104,17 @@ class PresentationCopy(models.Model):
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def unanswered(self) -> "ComparisonQuerySet":
-        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased since."""
-        live = self.filter(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None)
-        return live.filter(answered_at=None, skipped_at=None).order_by("id")
+        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased since.
+        Practice and qualification are apart, and a known answer may be one of a checkpoint that competes no more."""
+        live = Q(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None) | Q(control=Control.GOLD)
+        return self.in_earnest().filter(live, answered_at=None, skipped_at=None).order_by("id")
 
     def answered(self) -> "ComparisonQuerySet":
         return self.filter(answered_at__isnull=False)
+
+    def in_earnest(self) -> "ComparisonQuerySet":
+        """Without the pairs of practice and qualification, which come before the comparing."""
+        return self.filter(Q(gold=None) | Q(gold__use=GoldUse.CONTROL))
 
 
 class Comparison(models.Model):
@@ -212,3 +218,8 @@ class Comparison(models.Model):
 
     def __str__(self) -> str:
         return f"Comparison {self.pk}"
+
+    @property
+    def is_lesson(self) -> bool:
+        """Whether it is of practice or qualification, before the comparing."""
+        return self.gold is not None and self.gold.use != GoldUse.CONTROL

@@ -8,7 +8,7 @@ from django.db.models import Sum
 
 from evalhub.studies.models import ClosedBecause, Criterion, Study, StudyState
 from evalhub.studies.services import close_study
-from raters.models import Enrolment, Fit
+from raters.models import Enrolment, EnrolmentState, Fit
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,10 @@ def close_if_done(*, study: Study) -> bool:
 
 
 def answers_counted(study: Study) -> int:
-    """Comparisons answered: controls apart, and without those of excluded raters. Read from one number per rater."""
-    counted = Enrolment.objects.filter(study=study, excluded_at=None).aggregate(answers=Sum("answers"))
+    """Comparisons answered: controls apart, and without those of raters who are excluded or took back their consent.
+    Read from one number per rater."""
+    used = Enrolment.objects.filter(study=study, excluded_at=None).exclude(state=EnrolmentState.WITHDRAWN)
+    counted = used.aggregate(answers=Sum("answers"))
     return counted["answers"] or 0
 
 

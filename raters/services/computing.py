@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from numpy.typing import NDArray
 
 from evalhub.problems import Refusal
 from evalhub.studies.models import Checkpoint, Sample, SubmissionState
-from raters.models import Enrolment, Fit
+from raters.models import Enrolment, EnrolmentState, Fit
 from raters.ranking import Ranking, Votes, rank
 from raters.services.counting import NO_CONTROL, Answers, read
 from raters.services.slices import votes_of
@@ -62,7 +62,10 @@ def inputs_of(fit: Fit) -> dict[str, Any]:
     registered = fit.study.checkpoints.registered()
     delivered = registered.filter(submission__state=SubmissionState.COMPLETE).order_by("name", "step")
     enrolments = Enrolment.objects.filter(study=fit.study).order_by("rater")
-    excluded = enrolments.exclude(excluded_at=None) if fit.slice.get("excluded") != "counted" else enrolments.none()
+    left_out = Q(state=EnrolmentState.WITHDRAWN)  # whatever the slice: she has taken her consent back
+    if fit.slice.get("excluded") != "counted":
+        left_out |= Q(excluded_at__isnull=False)
+    excluded = enrolments.filter(left_out)
     inputs: dict[str, Any] = {
         "contestants": [[str(checkpoint.pk), contestant_name(checkpoint)] for checkpoint in delivered],
         "excluded": _texts(excluded),

@@ -1,5 +1,7 @@
 """From a person to a rater of a study: invited, consented, active."""
 
+from collections.abc import Collection
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -8,11 +10,13 @@ from django.utils.translation import gettext_lazy
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Study, StudyState, User
-from raters.models import Enrolment, EnrolmentState, Rater
+from raters.models import Comparison, Enrolment, EnrolmentState, Rater
 from raters.services.shares import require_visit_under_way
 
 # Where comparing has begun; COMPLETE goes on when the study asks for more votes.
 COMPARING = frozenset({EnrolmentState.ACTIVE, EnrolmentState.COMPLETE})
+# How the reason begins of an exclusion that the study's rule for using answers decided.
+BY_RULE = "rule: "
 NOT_OPEN = {
     StudyState.DRAFT: gettext_lazy("This study has not begun and takes no votes now."),
     StudyState.PAUSED: gettext_lazy("This study is paused and takes no votes now."),
@@ -27,46 +31,41 @@ def enrol(*, study: Study, user: User) -> Enrolment:
     return enrolments.get_or_create(rater=rater, study=study)[0]
 
 
-def enrol_simulated(*, study: Study) -> Enrolment:
-    """A new simulated rater, who has no account and is ready to compare."""
-    with transaction.atomic():
-        rater = Rater.objects.create(simulated=True)
-        enrolment = Enrolment.objects.create(rater=rater, study=study)
-        consent(enrolment=enrolment, version=study.consent_version)
-        return start(enrolment=enrolment)
-
-
 def needs_consent(enrolment: Enrolment) -> bool:
-    """Whether she has yet to agree to the text as it stands now."""
+    """Whether she has yet to agree to the text as it stands now, or again."""
     study = enrolment.study
-    return bool(study.consent) and enrolment.consent_version != study.consent_version
+    unread = bool(study.consent) and enrolment.consent_version != study.consent_version
+    return unread or enrolment.state == EnrolmentState.WITHDRAWN
 
 
 def consent(*, enrolment: Enrolment, version: int) -> Enrolment:
-    """Record that she agrees to this version of the consent text. Conflict when it is no longer the current one."""
+    """Record that she agrees to this version of the consent text. Conflict when it is no longer the current one.
+
+    Who had taken her consent back begins anew, and her answers from before are used again.
+    """
     with transaction.atomic():
         locked = lock(enrolment.rater, enrolment.study)
         if version != locked.study.consent_version:
             raise Conflict(_("The consent text has changed since you opened it; please read it again."))
-        if locked.consent_version != version:
+        comes_back = locked.state == EnrolmentState.WITHDRAWN
+        if locked.consent_version != version or comes_back:
             locked.consent_version, locked.consented_at = version, timezone.now()
-        if locked.state == EnrolmentState.INVITED:
-            locked.state = EnrolmentState.CONSENTED
-        locked.save(update_fields=["consent_version", "consented_at", "state"])
+        if locked.state == EnrolmentState.INVITED or comes_back:
+            locked.state, locked.withdrawn_at = EnrolmentState.CONSENTED, None
+        locked.save(update_fields=["consent_version", "consented_at", "withdrawn_at", "state"])
+        if comes_back:
+            LogEntry.write(study=locked.study, actor=None, verb="consented again", subject=locked.rater)
+            enqueue("raters.refit", str(locked.study.pk))
     return locked
 
 
-def start(*, enrolment: Enrolment) -> Enrolment:
-    """Begin to compare, after consent and instructions. Conflict without consent."""
+def agree_to_see(*, enrolment: Enrolment) -> Enrolment:
+    """Record that she wants to see what a sensitive study shows, unblurred; the first time counts."""
     with transaction.atomic():
         locked = lock(enrolment.rater, enrolment.study)
-        if needs_consent(locked):
-            raise Conflict(_("Please read the consent text and agree to it first."))
-        if locked.consented_at is None:  # a study that asks for none: coming here is the agreement
-            locked.consent_version, locked.consented_at = locked.study.consent_version, timezone.now()
-        if locked.state in {EnrolmentState.INVITED, EnrolmentState.CONSENTED}:
-            locked.state = EnrolmentState.ACTIVE
-        locked.save(update_fields=["consent_version", "consented_at", "state"])
+        if locked.agreed_to_see_at is None:
+            locked.agreed_to_see_at = timezone.now()
+            locked.save(update_fields=["agreed_to_see_at"])
     return locked
 
 
@@ -74,14 +73,21 @@ def start(*, enrolment: Enrolment) -> Enrolment:
 def set_exclusion(*, enrolment: Enrolment, reason: str, actor: User) -> Enrolment:
     """Leave a rater's votes out of the study's rankings for the given reason; an empty one lets them in again.
 
-    Her votes stay as they are, and so does what she is owed. Nothing happens when it is so already.
+    Her votes stay as they are, and so does what she is owed. Nothing happens when it is so already. Who lets in again
+    whom a rule had left out overrules it: the rule does not judge this rater any more.
     """
     locked = lock(enrolment.rater, enrolment.study)
     if locked.exclusion_reason == reason.strip():
         return locked
+    if reason.strip().startswith(BY_RULE):
+        raise Refusal(f"A reason that begins with “{BY_RULE.strip()}” is the rule's own; say it in other words.")
+    if not reason.strip() and locked.exclusion_reason.startswith(BY_RULE):
+        locked.rule_waived_at = timezone.now()
+    elif reason.strip():
+        locked.rule_waived_at = None
     locked.exclusion_reason = reason.strip()
     locked.excluded_at = (locked.excluded_at or timezone.now()) if locked.exclusion_reason else None
-    locked.save(update_fields=["excluded_at", "exclusion_reason"])
+    locked.save(update_fields=["excluded_at", "exclusion_reason", "rule_waived_at"])
     verb = "excluded rater" if locked.exclusion_reason else "readmitted rater"
     LogEntry.write(study=locked.study, actor=actor, verb=verb, subject=locked.rater, reason=locked.exclusion_reason)
     enqueue("raters.refit", str(locked.study.pk))
@@ -123,7 +129,18 @@ def lock_comparing(rater: Rater, study: Study) -> Enrolment:
 
 def require_comparing(enrolment: Enrolment) -> None:
     """Conflict when the study takes no votes now, or she has yet to begin or to consent again."""
+    _require_state(enrolment, COMPARING)
+
+
+def require_answering(enrolment: Enrolment, comparison: Comparison) -> None:
+    """As `require_comparing`, for an answer to one comparison: practice and qualification come before the comparing,
+    and nothing comes after a visit's end."""
+    require_visit_under_way(enrolment)
+    _require_state(enrolment, {EnrolmentState.TRAINING} if comparison.is_lesson else COMPARING)
+
+
+def _require_state(enrolment: Enrolment, states: Collection[str]) -> None:
     if not enrolment.study.takes_votes:
         raise Conflict(str(NOT_OPEN[StudyState(enrolment.study.state)]))
-    if enrolment.state not in COMPARING or needs_consent(enrolment):
+    if enrolment.state not in states or needs_consent(enrolment):
         raise Conflict(_("Comparing begins on the study's page; open it first."))

@@ -19,6 +19,7 @@ from raters.models import Fit, Vote
 from raters.services.closing import close_if_done
 from raters.services.cut_off import safe_cut_off
 from raters.services.freezing import freeze
+from raters.services.rules import apply_use_rule
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,14 @@ log = logging.getLogger(__name__)
 REST = 5  # times as long as a fit took, a worker is left to others
 LONGEST_REST = 300  # seconds
 # What else than votes changes a ranking or what is kept beside it; see the study's log.
-CHANGES = ("excluded rater", "readmitted rater", "registered ship test")
+CHANGES = (
+    "excluded rater",
+    "readmitted rater",
+    "withdrew consent",
+    "consented again",
+    "changed rater rules",
+    "registered ship test",
+)
 
 
 def ask_for_refit(study: Study) -> None:
@@ -73,6 +81,7 @@ def refit(*, study: Study) -> list[Fit]:
         cut_off = safe_cut_off(study)
         if not cut_off:
             return []
+        apply_use_rule(study=study)
         fits = [Fit(study=study, criterion=criterion, cut_off=cut_off) for criterion in study.criteria.all()]
         for fit in fits:
             freeze(fit)

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Greatest, Least
 from numpy.typing import NDArray
 
-from raters.models import Comparison, Control, Enrolment, Fit, Standing
+from raters.models import Comparison, Control, Enrolment, EnrolmentState, Fit, Standing
 from raters.ranking import OUTCOMES, Controls, GroupInfluence, Influence, RaterTrust, find_trust, swapped
 from raters.services.computing import Computed
 from raters.services.counting import GOLD, NO_CONTROL, REPEAT, Answers
+from raters.services.records import FAST, MILLISECOND, away_counts
 
 Integers = NDArray[np.int64]
 
@@ -43,14 +44,15 @@ def judge_raters(fit: Fit, computed: Computed, influence: Influence | None) -> N
         weight=computed.counted[plain].astype(np.float64),
     )
     trust = find_trust(votes, computed.names, gold=_gold(fit, answers), repeats=_repeats(fit, answers))
-    enrolments = {enrolment.rater_id: enrolment for enrolment in Enrolment.objects.filter(study=fit.study)}
+    present = Enrolment.objects.filter(study=fit.study).exclude(state=EnrolmentState.WITHDRAWN)
+    enrolments = {enrolment.rater_id: enrolment for enrolment in present}
     moved = _by_rater(influence, computed.voters)
-    seconds = _median_seconds(answers.only(plain))
+    seconds, attention = _median_seconds(answers.only(plain)), _attention(fit, answers)
     standings = []
     for one in trust.raters:
         rater = answers.raters[one.rater]
         if rater in enrolments:
-            standing = _standing(one, seconds.get(one.rater), moved.get(str(rater)))
+            standing = _standing(one, seconds.get(one.rater), moved.get(str(rater))) | attention[one.rater]
             standings.append(Standing(enrolment=enrolments[rater], criterion=fit.criterion, fit=fit, **standing))
     with transaction.atomic():
         Standing.objects.filter(enrolment__study=fit.study, criterion=fit.criterion).delete()
@@ -86,11 +88,26 @@ def _median_seconds(answers: Answers) -> dict[int, float]:
     }
 
 
+def _attention(fit: Fit, answers: Answers) -> dict[int, dict[str, float | None]]:
+    """By code of the rater: how often she was too fast to have looked, and how often her page was out of sight."""
+    away, found = away_counts(fit.study), {}
+    timed = answers.milliseconds >= 0
+    for code, rater in enumerate(answers.raters):
+        own = answers.rater == code
+        pairs, looks = len(np.unique(answers.comparison[own])), answers.milliseconds[own & timed]
+        found[code] = {
+            "fast_share": float((looks < FAST / MILLISECOND).mean()) if len(looks) else None,
+            "away_share": min(1.0, away[rater] / pairs) if rater in away and pairs else None,
+        }
+    return found
+
+
 def _gold(fit: Fit, answers: Answers) -> Controls | None:
     asked = answers.only(answers.control == GOLD)
     if not len(asked):
         return None
-    known = Comparison.objects.filter(study=fit.study, control=Control.GOLD).exclude(expected="")
+    known = Comparison.objects.in_earnest().filter(study=fit.study, control=Control.GOLD).exclude(expected="")
+    known = known.filter(Q(gold__retired_at=None), Q(gold__criterion=None) | Q(gold__criterion=fit.criterion))
     expected = {pk: OUTCOMES.index(word) for pk, word in known.values_list("pk", "expected")}
     return _controls(asked, np.array([expected.get(pk, -1) for pk in asked.comparison.tolist()], dtype=np.int64))
 
