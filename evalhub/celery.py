@@ -37,7 +37,7 @@ app.conf.update(
 )
 app.conf.beat_schedule = {
     name: {"task": name, "schedule": settings.SWEEP_SECONDS, "options": {"expires": settings.SWEEP_SECONDS}}
-    for name in ("metrics.sweep", "raters.sweep", "leaderboard.sweep")
+    for name in ("studies.sweep", "metrics.sweep", "raters.sweep", "leaderboard.sweep")
 }
 app.conf.beat_schedule["metrics.collect_orphans"] = {
     "task": "metrics.collect_orphans",

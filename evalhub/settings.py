@@ -254,6 +254,9 @@ REST_KNOX = {
 # -- the workers --------------------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = REDIS_URL
+# Hosts and networks of our own that webhooks may call nevertheless, over http too: "10.0.0.0/8,hooks.internal".
+WEBHOOKS_MAY_REACH = env.list("WEBHOOKS_MAY_REACH", default=[])
+
 # A shard's lease outlives a missed heartbeat or two; the sweep gives an expired one to another worker.
 SHARD_LEASE = timedelta(seconds=env.int("SHARD_LEASE_SECONDS", default=60))
 SHARD_SIZE = env.int("SHARD_SIZE", default=256)

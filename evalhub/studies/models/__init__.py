@@ -18,14 +18,18 @@ from evalhub.studies.models.submissions import (
     Submission,
     SubmissionState,
 )
+from evalhub.studies.models.webhooks import EVENTS, CallState, Event, Webhook, WebhookCall
 
 __all__ = [
+    "EVENTS",
     "ApiToken",
+    "CallState",
     "Checkpoint",
     "CheckpointQuerySet",
     "ClosedBecause",
     "Criterion",
     "EntryState",
+    "Event",
     "IdempotencyKey",
     "Invite",
     "InviteQuerySet",
@@ -47,6 +51,8 @@ __all__ = [
     "SubmissionState",
     "TokenScope",
     "User",
+    "Webhook",
+    "WebhookCall",
     "media_path",
     "one_of",
 ]
