@@ -66,6 +66,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "raters.framing.FramedDesk",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -192,6 +193,9 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+# Mechanical Turk: which origins take a worker's submission, and which may show the desk in a frame.
+MTURK_SUBMIT_TO = env.list("MTURK_SUBMIT_TO", default=["https://www.mturk.com", "https://workersandbox.mturk.com"])
+MTURK_FRAMES = env.list("MTURK_FRAMES", default=["https://*.mturk.com"])
 # Bodies are streamed to a file by the upload view; what remains in memory is forms and JSON (a manifest of 50,000 files
 # is about 12 MB).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 2**20
@@ -222,7 +226,11 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "evalhub.problems.problem_response",
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"login": env.str("LOGIN_RATE", default="20/min")},
+    "DEFAULT_THROTTLE_RATES": {
+        "login": env.str("LOGIN_RATE", default="20/min"),
+        # New raters by open links and from platforms, per address: a class behind one address comes at once.
+        "visit": env.str("VISIT_RATE", default="60/min"),
+    },
     # Whom a throttle counts: the peer, or what the one proxy in front says; anything else in the header is hearsay.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
     "PAGE_SIZE": 100,

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, review, ship, showing
+from raters.views import desk, recruiting, review, ship, showing, visits
 
 urlpatterns = [
     path("rate/<slug:slug>/", desk.rate, name="rate"),
@@ -18,6 +18,44 @@ urlpatterns = [
     path("studies/<slug:slug>/raters/", review.review, name="rater_review"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/exclude/", review.exclude, name="rater_exclude"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/group/", review.group, name="rater_group"),
+    path("take-part/<str:token>/", visits.take_part, name="take_part"),
+    path("rate/<slug:slug>/leave/", visits.leave_study, name="leave"),
+    path("studies/<slug:slug>/recruiting/", recruiting.recruiting, name="recruiting"),
+    path("studies/<slug:slug>/recruiting/<uuid:recruitment_id>/", recruiting.recruitment, name="recruitment"),
+    path(
+        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/close/",
+        recruiting.recruitment_close,
+        name="recruitment_close",
+    ),
+    path(
+        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/visits.csv",
+        recruiting.recruitment_visits,
+        name="recruitment_visits",
+    ),
+    path(
+        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/question.xml",
+        recruiting.recruitment_question,
+        name="recruitment_question",
+    ),
+    path("take-part/<str:token>/", visits.take_part, name="take_part"),
+    path("rate/<slug:slug>/leave/", visits.leave_study, name="leave"),
+    path("studies/<slug:slug>/recruiting/", recruiting.recruiting, name="recruiting"),
+    path("studies/<slug:slug>/recruiting/<uuid:recruitment_id>/", recruiting.recruitment, name="recruitment"),
+    path(
+        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/close/",
+        recruiting.recruitment_close,
+        name="recruitment_close",
+    ),
+    path(
+        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/visits.csv",
+        recruiting.recruitment_visits,
+        name="recruitment_visits",
+    ),
+    path(
+        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/question.xml",
+        recruiting.recruitment_question,
+        name="recruitment_question",
+    ),
     path("studies/<slug:slug>/ship/", ship.ship_tests, name="ship_tests"),
     path("studies/<slug:slug>/ship/<uuid:margin_id>/withdraw/", ship.withdraw, name="ship_test_withdraw"),
     path("studies/<slug:slug>/export/", exports.export, name="export"),

@@ -12,10 +12,12 @@ from django.utils.translation import gettext as _
 from evalhub.problems import Conflict
 from raters.models import Comparison, Enrolment, GoldUse, Visit, VisitOutcome
 
+# Controls like all others, for her progress must not tell them apart; training and qualification not.
+COUNTED = Q(gold=None) | Q(gold__use=GoldUse.CONTROL)
+
 
 def begun_at(visit: Visit) -> datetime:
-    """Since when answers count for the visit: since she first came to this study of the platform's, or completed another
-    visit."""
+    """Since when answers count for it: her first coming for this study of the platform's, or her last completed one."""
     own = Visit.objects.filter(enrolment=visit.enrolment_id)
     same = own.filter(recruitment=visit.recruitment_id, external_study=visit.external_study)
     first = same.order_by("started_at").values_list("started_at", flat=True)[0]
@@ -27,9 +29,9 @@ def begun_at(visit: Visit) -> datetime:
 
 
 def answered_in(visit: Visit) -> int:
-    """Comparisons answered that count for the visit: controls like all others, training and qualification not."""
+    """Comparisons answered that count for the visit."""
     done = Comparison.objects.answered().filter(
-        Q(gold=None) | Q(gold__use=GoldUse.CONTROL),
+        COUNTED,
         study=visit.recruitment.study_id,
         rater=visit.enrolment.rater_id,
         answered_at__gt=begun_at(visit),
