@@ -3,12 +3,20 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, recruiting, review, ship, showing, visits
+from raters.views import desk, lessons, mine, recruiting, review, ship, showing, visits
 
 urlpatterns = [
+    path("rate/mine/", mine.mine, name="mine"),  # before the studies: none is called so
+    path("rate/mine/erase/", mine.erase, name="erase"),
     path("rate/<slug:slug>/", desk.rate, name="rate"),
     path("rate/<slug:slug>/consent/", desk.consent, name="consent"),
     path("rate/<slug:slug>/begin/", desk.begin, name="begin"),
+    path("rate/<slug:slug>/measure/", lessons.measure, name="measure"),
+    path("rate/<slug:slug>/on/", lessons.go_on, name="go_on"),
+    path("rate/<slug:slug>/again/", lessons.try_again, name="try_again"),
+    path("rate/<slug:slug>/mine/", mine.mine_in, name="mine_in"),
+    path("rate/<slug:slug>/mine/erase/", mine.erase_in, name="erase_in"),
+    path("rate/<slug:slug>/withdraw/", mine.withdraw, name="withdraw"),
     path("rate/<slug:slug>/vote/", desk.vote, name="vote"),
     path("rate/<slug:slug>/skip/", desk.skip, name="skip"),
     path("rate/<slug:slug>/undo/", desk.undo, name="undo"),
@@ -18,25 +26,6 @@ urlpatterns = [
     path("studies/<slug:slug>/raters/", review.review, name="rater_review"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/exclude/", review.exclude, name="rater_exclude"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/group/", review.group, name="rater_group"),
-    path("take-part/<str:token>/", visits.take_part, name="take_part"),
-    path("rate/<slug:slug>/leave/", visits.leave_study, name="leave"),
-    path("studies/<slug:slug>/recruiting/", recruiting.recruiting, name="recruiting"),
-    path("studies/<slug:slug>/recruiting/<uuid:recruitment_id>/", recruiting.recruitment, name="recruitment"),
-    path(
-        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/close/",
-        recruiting.recruitment_close,
-        name="recruitment_close",
-    ),
-    path(
-        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/visits.csv",
-        recruiting.recruitment_visits,
-        name="recruitment_visits",
-    ),
-    path(
-        "studies/<slug:slug>/recruiting/<uuid:recruitment_id>/question.xml",
-        recruiting.recruitment_question,
-        name="recruitment_question",
-    ),
     path("take-part/<str:token>/", visits.take_part, name="take_part"),
     path("rate/<slug:slug>/leave/", visits.leave_study, name="leave"),
     path("studies/<slug:slug>/recruiting/", recruiting.recruiting, name="recruiting"),

@@ -142,6 +142,5 @@ def require_answering(enrolment: Enrolment, comparison: Comparison) -> None:
 def _require_state(enrolment: Enrolment, states: Collection[str]) -> None:
     if not enrolment.study.takes_votes:
         raise Conflict(str(NOT_OPEN[StudyState(enrolment.study.state)]))
-    require_visit_under_way(enrolment)
     if enrolment.state not in states or needs_consent(enrolment):
         raise Conflict(_("Comparing begins on the study's page; open it first."))
