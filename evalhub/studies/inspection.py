@@ -1,5 +1,6 @@
 """What a file really is, found out by a process that may fall over instead of this one."""
 
+import base64
 import json
 import os
 import subprocess
@@ -44,18 +45,36 @@ def inspect(path: Path, kinds: Sequence[str] = ("image",)) -> Facts:
 
     Raises: Undecodable when the file is not fit; RuntimeError when no decoder runs, whatever the file.
     """
-    question = {
+    seconds = {"image": settings.DECODE_SECONDS, "video": settings.DECODE_VIDEO_SECONDS}
+    return Facts(**_found(_question(path, list(kinds), seconds)))
+
+
+def poster(path: Path, edge: int) -> bytes:
+    """A frame of a video that was taken before, as a WebP file, under the limits for pictures.
+
+    Args: edge: the most pixels on its longer side.
+    Raises: Undecodable when no frame can be had; RuntimeError when no decoder runs.
+    """
+    question = _question(path, ["video"], {"video": settings.DECODE_SECONDS})
+    return base64.b64decode(_found(question | {"poster": edge})["poster"])
+
+
+def _question(path: Path, kinds: list[str], seconds: dict[str, int]) -> dict[str, Any]:
+    return {
         "path": str(path),
-        "kinds": list(kinds),
-        "seconds": {"image": settings.DECODE_SECONDS, "video": settings.DECODE_VIDEO_SECONDS},
+        "kinds": kinds,
+        "seconds": seconds,
         "memory": settings.DECODE_MEMORY_BYTES,
         "side": {"image": settings.MAX_IMAGE_SIDE, "video": settings.MAX_VIDEO_SIDE},
         "frames": settings.MAX_VIDEO_FRAMES,
     }
+
+
+def _found(question: dict[str, Any]) -> dict[str, Any]:
     found = _ask(question)
     if "problem" in found:
         raise Undecodable(found["problem"])
-    return Facts(**found)
+    return found
 
 
 class _Decoder:

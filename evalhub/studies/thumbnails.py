@@ -1,22 +1,34 @@
 """Small pictures for pages, made when first asked for and kept in storage beside the originals."""
 
-from contextlib import suppress
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BytesIO
+from pathlib import Path
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image, ImageOps
 
+from evalhub.studies.inspection import Undecodable, poster
 from evalhub.studies.models import Media, MediaKind
 
 EDGE = 320
-# A web process decodes no more than this; a larger picture, and a video, get a sign with its size.
+EDGE_OF_VIDEOS = 640  # these are shown larger, and play in their place
+# A web process decodes no more than this; a larger picture gets a sign with its size.
 MOST_PIXELS = 50_000_000
+
+log = logging.getLogger(__name__)
 
 
 def thumbnail(media: Media) -> tuple[bytes, str]:
-    """A picture of at most 320 pixels a side, and its content type. The original was decoded before, under limits."""
-    if media.kind != MediaKind.IMAGE or media.width * media.height > MOST_PIXELS:
+    """A picture of at most 320 pixels a side, 640 of a video, and its content type.
+
+    The original was decoded before, under limits. A video's frame is taken out of it by a decoder process under limits.
+    """
+    if media.kind == MediaKind.IMAGE and media.width * media.height > MOST_PIXELS:
         return _sign(media), "image/svg+xml"
     path = f"studies/{media.study_id}/thumbnails/{media.sha256[:2]}/{media.sha256}.webp"
     with suppress(FileNotFoundError), default_storage.open(path) as file:
@@ -24,8 +36,11 @@ def thumbnail(media: Media) -> tuple[bytes, str]:
         if _is_whole(kept):
             return kept, "image/webp"
         default_storage.delete(path)
-    with default_storage.open(media.path) as original:
-        small = _shrink(Image.open(original, formats=[media.format.upper()]))
+    try:
+        small = _of_video(media) if media.kind == MediaKind.VIDEO else _of_image(media)
+    except Undecodable as reason:
+        log.error("No poster can be made of media %s of study %s: it %s.", media.pk, media.study_id, reason)
+        return _sign(media), "image/svg+xml"
     stored = default_storage.save(path, ContentFile(small))
     if stored != path:  # another request kept the same picture first
         default_storage.delete(stored)
@@ -35,6 +50,30 @@ def thumbnail(media: Media) -> tuple[bytes, str]:
 def _is_whole(webp: bytes) -> bool:
     """Whether all is there that the header promises: another process may be writing it, or was killed while it did."""
     return len(webp) > 12 and len(webp) == int.from_bytes(webp[4:8], "little") + 8
+
+
+def _of_image(media: Media) -> bytes:
+    with default_storage.open(media.path) as original:
+        return _shrink(Image.open(original, formats=[media.format.upper()]))
+
+
+def _of_video(media: Media) -> bytes:
+    with _local(media) as path:
+        return poster(path, EDGE_OF_VIDEOS)
+
+
+@contextmanager
+def _local(media: Media) -> Iterator[Path]:
+    """Where the original lies on this machine; fetched for the while from a storage elsewhere."""
+    try:
+        yield Path(default_storage.path(media.path))
+        return
+    except NotImplementedError:
+        pass
+    with tempfile.NamedTemporaryFile() as copy, default_storage.open(media.path) as original:
+        shutil.copyfileobj(original, copy)
+        copy.flush()
+        yield Path(copy.name)
 
 
 def _shrink(image: Image.Image) -> bytes:

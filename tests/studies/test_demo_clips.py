@@ -6,12 +6,10 @@ from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
 import pytest
-from av.video.stream import VideoStream
 
 from evalhub.studies.decoding.videos import CODECS as TAKEN
 from evalhub.studies.demo import clips as clips_module
@@ -31,7 +29,7 @@ def made(codec: str, key: str) -> bytes:
 def seen(content: bytes) -> tuple[np.ndarray, str, int]:
     """(frames, height, width) brightness, the codec's name, and the bytes of the pictures alone."""
     with av.open(io.BytesIO(content), "r") as container:
-        stream = cast(VideoStream, container.streams.video[0])
+        stream = container.streams.video[0]
         packets = list(container.demux(stream))
         shown = [frame.to_ndarray(format="gray") for packet in packets for frame in packet.decode()]
         return np.stack(shown), stream.codec_context.codec.canonical_name, sum(packet.size for packet in packets)

@@ -2,8 +2,9 @@
 
 Each line that `main` reads is a JSON question (`path`, `kinds`, and the limits `seconds`, `memory` in bytes, `side` in
 pixels, `frames`), each line written its answer: what the file is, or `{"problem": …}`, a phrase that follows the file's
-name in a sentence. This process never opens a file: it imports Pillow once, forks, and passes the questions on to its
-child; it has one thread, so forking is safe. It ends when its input ends, that is, with whoever asks.
+name in a sentence. Where a question has a `poster`, its pixels on the longer side, the answer is one of its frames.
+This process never opens a file: it imports Pillow once, forks, and passes the questions on to its child; it has one
+thread, so forking is safe. It ends when its input ends, that is, with whoever asks.
 
 A child that has read a picture to its end reads the next one too, which spares a fork for each of many thousands. It
 is replaced after any file that did not do, after a video, after `MOST` files, and once it has grown; whatever it does,
@@ -19,6 +20,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from evalhub.studies.decoding.posters import draw_poster
 from evalhub.studies.decoding.signatures import sniff
 from evalhub.studies.decoding.stills import read_image
 from evalhub.studies.decoding.unfit import Unfit
@@ -52,12 +54,20 @@ def allow(seconds: int) -> None:
 
 
 def examine(
-    path: str, kinds: list[str], seconds: dict[str, int], memory: int, side: dict[str, int], frames: int
+    path: str,
+    kinds: list[str],
+    seconds: dict[str, int],
+    memory: int,
+    side: dict[str, int],
+    frames: int,
+    poster: int = 0,
 ) -> dict[str, object]:
     """The answer about one file."""
     try:
         with open(path, "rb") as file:
             kind, form = sniff(file.read(512), kinds)
+        if kind == "video" and poster:
+            return draw_poster(path, form, side[kind], poster)
         if kind == "video":
             return read_video(path, form, side[kind], frames)
         return read_image(path, form, side[kind])

@@ -1,5 +1,7 @@
 """Videos, by FFmpeg through PyAV. Every frame is decoded once, so that a file that is cut off is found at the door."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from evalhub.studies.decoding.unfit import Unfit
@@ -15,6 +17,13 @@ def read_video(path: str, form: str, side: int, frames: int) -> dict[str, object
     Returns: its kind, format, codec, size as shown (after the turn the file asks for), frames, seconds and frame rate.
     Raises: Unfit when it is larger than `side` on a side, has more than `frames`, or does not decode to its end.
     """
+    with opened(path, form) as container:
+        return {"kind": "video", "format": form} | _facts(container, side, frames)
+
+
+@contextmanager
+def opened(path: str, form: str) -> Iterator[Any]:
+    """The video as PyAV's container. Raises: Unfit for whatever goes wrong while it is open."""
     import av
 
     # FFmpeg is given the open file only: it opens nothing itself, whatever a playlist or a reference inside says.
@@ -23,7 +32,7 @@ def read_video(path: str, form: str, side: int, frames: int) -> dict[str, object
         with open(path, "rb") as file, av.open(file, container_options=options, metadata_errors="replace") as container:
             if not container.streams.video:
                 raise Unfit("has no video in it")
-            return {"kind": "video", "format": form} | _facts(container, side, frames)
+            yield container
     except MemoryError:
         raise Unfit("takes more memory to decode than the site allows") from None
     except (Unfit, KeyboardInterrupt):

@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from time import perf_counter
+from typing import cast
 
 import av
+from av.video.stream import VideoStream
 
 from evalhub.studies.demo.clips import Clip, frames
 
@@ -90,7 +92,7 @@ def encode(codec: Codec, images: Sequence[av.VideoFrame], rate: Fraction, qualit
     form = FORMATS.get(codec.container, codec.container)
     # Exact: neither a date nor a random number gets into the file.
     with av.open(target, "w", format=form, container_options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream(codec.encoder, rate=rate, options=codec.options(quality))
+        stream = cast(VideoStream, container.add_stream(codec.encoder, rate=rate, options=codec.options(quality)))
         stream.codec_context.thread_count = 1
         stream.width, stream.height, stream.pix_fmt = images[0].width, images[0].height, "yuv420p"
         for number, image in enumerate(images):

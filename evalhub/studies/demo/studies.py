@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from evalhub.studies.demo import clips, codecs, methods, photographs
@@ -74,10 +75,11 @@ class DemoStudy:
 
 
 def _photograph_prompts() -> list[DemoPrompt]:
-    return [
-        DemoPrompt(one.key, one.caption, one.tags, lambda one=one: _png(photographs.reference(one)))
-        for one in photographs.prompts()
-    ]
+    return [DemoPrompt(one.key, one.caption, one.tags, partial(_crop, one)) for one in photographs.prompts()]
+
+
+def _crop(prompt: photographs.DemoPrompt) -> bytes:
+    return _png(photographs.reference(prompt))
 
 
 def _method(method: methods.Method) -> Contestant:
@@ -96,7 +98,7 @@ def _png(image: Any) -> bytes:
 
 
 def _clip_prompts() -> list[DemoPrompt]:
-    return [DemoPrompt(one.key, one.caption, one.tags, lambda one=one: codecs.original(one)) for one in clips.clips()]
+    return [DemoPrompt(one.key, one.caption, one.tags, partial(codecs.original, one)) for one in clips.clips()]
 
 
 def _codec(name: str, codec: codecs.Codec) -> Contestant:

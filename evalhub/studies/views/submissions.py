@@ -1,11 +1,12 @@
 """What was submitted to a study, and one submission with its facts, its report and its pictures."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Min, Q, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
@@ -21,7 +22,7 @@ from evalhub.studies.access import (
     role_in,
 )
 from evalhub.studies.forms import WithdrawalForm
-from evalhub.studies.models import EntryState, Submission
+from evalhub.studies.models import EntryState, Media, MediaKind, Submission
 from evalhub.studies.services import report
 
 PICTURES_ON_A_PAGE = 48
@@ -97,6 +98,7 @@ def _page(
         "submission": found,
         "checkpoint": found.checkpoint,
         "report": report(found),
+        "videos": _videos(found),
         "references": study.prompts.exclude(reference=None).exists(),
         "page": Paginator(entries, PICTURES_ON_A_PAGE).get_page(request.GET.get("page")),
         "may_withdraw": may_withdraw(actor, found),
@@ -104,3 +106,20 @@ def _page(
         "refusal": refusal.sentence if refusal else "",
     }
     return render(request, "studies/submission.html", context, status=refusal.status if refusal else 200)
+
+
+def _videos(found: Submission) -> dict[str, Any] | None:
+    """What its videos are, from the least to the most of each; None where it has none."""
+    videos = Media.objects.filter(pk__in=found.entries.exclude(media=None).values("media"), kind=MediaKind.VIDEO)
+    by_size = videos.order_by("width", "height").values_list("width", "height")
+    if not by_size:
+        return None
+    counted = videos.aggregate(Min("fps"), Max("fps"), Min("duration"), Max("duration"), Sum("frames"))
+    return {
+        "codecs": sorted(set(videos.values_list("codec", flat=True))),
+        "smallest": by_size[0],
+        "largest": by_size.reverse()[0],
+        "rates": (counted["fps__min"], counted["fps__max"]),
+        "seconds": (counted["duration__min"], counted["duration__max"]),
+        "frames": counted["frames__sum"],
+    }
