@@ -5,7 +5,17 @@ from django.urls import URLPattern, path, reverse_lazy
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from evalhub.studies.views import accounts, media, members, settings, studies, submissions, submit, tokens
+from evalhub.studies.views import (
+    accounts,
+    media,
+    members,
+    prompts,
+    settings,
+    studies,
+    submissions,
+    submit,
+    tokens,
+)
 
 _accounts = [
     path("setup/", accounts.setup, name="setup"),
@@ -30,13 +40,22 @@ _studies = [
     path("studies/", studies.studies, name="studies"),
     # Not below /studies/: a study may be called “new”.
     path("new-study/", studies.study_create, name="study_create"),
-    path("studies/<slug:slug>/prompts/", studies.prompts, name="prompts"),
     path("studies/<slug:slug>/settings/", settings.study_settings, name="study_settings"),
+    path("studies/<slug:slug>/settings/<slug:section>/", settings.study_section, name="study_section"),
     path("studies/<slug:slug>/questions/", settings.study_questions, name="study_questions"),
     path("studies/<slug:slug>/state/", settings.study_state, name="study_state"),
     path("studies/<slug:slug>/contestants/", settings.study_contestants, name="study_contestants"),
+    path("studies/<slug:slug>/delete/", settings.study_delete, name="study_delete"),
     path("studies/<slug:slug>/log/", studies.log, name="study_log"),
     path("studies/<slug:slug>/media/<int:media_id>/", media.media, name="media"),
+]
+
+_prompts = [
+    path("studies/<slug:slug>/prompts/", prompts.prompts, name="prompts"),
+    path("studies/<slug:slug>/prompts/add/", prompts.prompts_add, name="prompts_add"),
+    path("studies/<slug:slug>/prompts/type/", prompts.prompt_type, name="prompt_type"),
+    path("studies/<slug:slug>/prompts/waiting/", prompts.prompts_waiting, name="prompts_waiting"),
+    path("studies/<slug:slug>/prompts/remove/", prompts.prompts_remove, name="prompts_remove"),
 ]
 
 _members = [
@@ -61,6 +80,7 @@ urlpatterns: list[URLPattern] = [
     path("", RedirectView.as_view(pattern_name="studies"), name="home"),
     *_accounts,
     *_studies,
+    *_prompts,
     *_members,
     *_submissions,
 ]

@@ -6,6 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, expect
@@ -31,7 +32,10 @@ def scene(live_server: LiveServer) -> Scene:
     scene.put(broken, b"no picture")
     services.create_invite(study=scene.study, role=Role.RATER, actor=scene.ada, max_uses=3)
     services.create_token(user=scene.ada, name=HOSTILE[:80])
-    services.create_study(slug="hostile", name=HOSTILE, description=HOSTILE, actor=scene.ada)
+    hostile = services.create_study(slug="hostile", name=HOSTILE, description=HOSTILE, actor=scene.ada)
+    lines = f"key,text,source\n{HOSTILE.replace('/', '')},{HOSTILE},{HOSTILE}\n"
+    prompt_list = SimpleUploadedFile("list.csv", lines.encode())
+    services.read_prompts(study=hostile, actor=scene.ada, prompt_list=prompt_list)
     return scene
 
 
@@ -50,6 +54,10 @@ def pages_of(scene: Scene) -> list[str]:
         *(reverse(name, args=slug) for name in STUDY_PAGES),
         *(reverse("submission", args=[submission]) for submission in submissions),
         reverse("study_settings", args=["hostile"]),
+        reverse("study_questions", args=["hostile"]),
+        *(reverse("study_section", args=["hostile", section]) for section in ("texts", "showing", "limits")),
+        reverse("prompts_add", args=["hostile"]),
+        reverse("prompts_waiting", args=["hostile"]),
         reverse("prompts", args=["hostile"]),
         "/nothing/here/",
     ]
@@ -216,12 +224,15 @@ def test_all_of_it_works_without_javascript(browser: Browser, live_server: LiveS
     page.get_by_label("Name", exact=True).fill("By hand")
     page.get_by_role("button", name="Create the study").click()
     file = FilePayload(name="one.csv", mimeType="text/csv", buffer=b"key,text,tags\none,The first,\n")
+    page.get_by_role("navigation", name="Study").get_by_role("link", name="Prompts").click()
+    page.get_by_role("link", name="Add prompts").click()
     page.get_by_label("List of prompts").set_input_files(file)
+    page.get_by_role("button", name="Read them").click()
     page.get_by_role("button", name="Add them").click()
     expect(page.get_by_text("1 prompt added")).to_be_visible()
     page.get_by_role("link", name="Settings").click()
-    page.get_by_role("button", name="Open the study…").click()
-    page.get_by_role("dialog").get_by_role("button", name="Open the study").click()
+    page.get_by_role("button", name="Publish the study…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Publish the study").click()
     expect(page.get_by_text("The study is open")).to_be_visible()
     assert Study.objects.get(slug="by-hand").state == "open"
     page.get_by_role("button", name=scene.ada.username).click()

@@ -45,7 +45,10 @@ def test_rules_are_accessible_and_fit_their_window(
     wrong: list[str] = []
     draft = services.create_study(slug="draft", name="Draft", actor=scene.ada)
     late = Checkpoint.objects.get(name="late").submission
-    for path in (f"/studies/{draft.slug}/settings/", "/studies/faces/progress/", f"/submissions/{late.pk}/"):
+    sections = [
+        f"/studies/{draft.slug}/{part}/" for part in ("settings", "questions", "settings/showing", "prompts/add")
+    ]
+    for path in (*sections, "/studies/faces/progress/", f"/submissions/{late.pk}/"):
         look(page, live_server.url + path, wrong)
     look(page, live_server.url + "/studies/faces/settings/", wrong)
     expect(page.get_by_text("123 of 400")).to_be_visible()
@@ -80,7 +83,7 @@ def test_a_checkpoint_is_withdrawn_by_keyboard(page: Page, live_server: LiveServ
 def test_a_draft_gets_a_second_question(page: Page, live_server: LiveServer, scene: Scene) -> None:
     draft = services.create_study(slug="draft", name="Draft", actor=scene.ada)
     sign_in(page.context, live_server, scene.ada)
-    page.goto(f"{live_server.url}/studies/draft/settings/")
+    page.goto(f"{live_server.url}/studies/draft/questions/")
     group = page.get_by_role("group", name="One more question, if you like")
     group.get_by_label("Name").fill("Detail")
     group.get_by_label("Question", exact=True).fill("Which has more detail?")

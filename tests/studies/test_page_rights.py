@@ -16,16 +16,24 @@ PAGES = {
     "media": SEE,
     "members": MANAGE,
     "study_settings": MANAGE,
+    "study_section": MANAGE,
+    "study_questions": MANAGE,
+    "prompts_add": MANAGE,
     "study_log": MANAGE,
 }
 # A deed that is refused must not happen: 405 would only say that it was asked for in the wrong way.
 DEEDS: dict[str, dict[str, str]] = {
-    "prompts": {},
+    "prompts_add": {},
+    "prompt_type": {"key": "mine"},
+    "prompts_waiting": {"to": "replace"},
+    "prompts_remove": {"to": "all"},
     "members": {"who": "cy-faces", "role": "owner"},
     "member_role": {"role": "viewer"},
     "member_remove": {},
     "invite_create": {"role": "owner"},
-    "study_settings": {"name": "Mine now"},
+    "study_section": {"name": "Mine now"},
+    "study_delete": {"slug": "faces"},
+    "study_questions": {},
     "study_state": {"to": "closed"},
 }
 
@@ -35,6 +43,8 @@ def address(scene: Scene, name: str) -> str:
         return reverse(name, args=[scene.study.checkpoints.get().submission.pk])
     if name == "media":
         return reverse(name, args=[scene.study.slug, Media.objects.earliest("pk").pk])
+    if name == "study_section":
+        return reverse(name, args=[scene.study.slug, "texts"])
     if name.startswith("member_"):
         return reverse(name, args=[scene.study.slug, scene.ben.pk])
     return reverse(name, args=[scene.study.slug])

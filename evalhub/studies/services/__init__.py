@@ -1,5 +1,6 @@
 """Everything that changes a study, its members or its submissions: one keyword-only verb each."""
 
+from evalhub.studies.services.checklist import Step, checklist
 from evalhub.studies.services.contestants import (
     lift_registration,
     register_contestants,
@@ -24,15 +25,24 @@ from evalhub.studies.services.members import (
     revoke_invite,
     revoke_token,
 )
-from evalhub.studies.services.prompt_lists import add_prompts
+from evalhub.studies.services.prompts import (
+    add_prompt,
+    add_prompts,
+    clashes,
+    discard_prompts,
+    keep_prompts,
+    read_prompts,
+    remove_prompts,
+    type_prompt,
+)
 from evalhub.studies.services.quotas import OverQuota, Usage, set_quota, usage
 from evalhub.studies.services.receiving import offset, part_sizes, promised, receive_file, receive_piece
 from evalhub.studies.services.reports import BadFile, Report, report
 from evalhub.studies.services.studies import (
-    add_prompt,
     change_study,
     close_study,
     create_study,
+    delete_draft,
     pause_study,
     publish_study,
 )
@@ -48,6 +58,7 @@ __all__ = [
     "OverQuota",
     "Question",
     "Report",
+    "Step",
     "Usage",
     "accept_invite",
     "add_member",
@@ -55,7 +66,9 @@ __all__ = [
     "add_prompts",
     "change_role",
     "change_study",
+    "checklist",
     "chosen",
+    "clashes",
     "close_study",
     "complete_submission",
     "create_first_administrator",
@@ -64,8 +77,11 @@ __all__ = [
     "create_study",
     "create_token",
     "create_user_by_invite",
+    "delete_draft",
     "deliver",
+    "discard_prompts",
     "find_invite",
+    "keep_prompts",
     "lay_out",
     "lift_registration",
     "offset",
@@ -74,11 +90,13 @@ __all__ = [
     "promised",
     "publish_study",
     "read_files",
+    "read_prompts",
     "receive_file",
     "receive_manifest",
     "receive_piece",
     "register_contestants",
     "remove_member",
+    "remove_prompts",
     "report",
     "restore_checkpoint",
     "revoke_invite",
@@ -86,6 +104,7 @@ __all__ = [
     "set_criteria",
     "set_quota",
     "store_media",
+    "type_prompt",
     "unpacked",
     "usage",
     "withdraw_checkpoint",

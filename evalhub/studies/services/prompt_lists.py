@@ -1,104 +1,111 @@
-"""Prompts by the file: a list of texts, a handful of pictures, or both, joined by the prompts' keys."""
+"""Lists of prompts as they are read: what each line says, which files it names, and everything that does not do."""
 
 import csv
 import io
 import json
 import re
-import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
-from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
-
 from evalhub.problems import Refusal
-from evalhub.studies.models import Study, User
-from evalhub.studies.services.media import store_media
-from evalhub.studies.services.studies import add_prompt
+from evalhub.studies.services.delivery import Files
 
 MOST_PROMPTS = 20_000
+PARTS = ("source", "mask", "reference")
+COLUMNS = ("key", "text", "tags", "source_text", *PARTS)
+LONGEST_KEY, LONGEST_TAG = 200, 64
+NO_TEXT = re.compile("[\\x00\\ud800-\\udfff]")  # what no text in a database holds; JSON can spell both
+UNFIT = set("/\\\0\n\r")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One prompt as it stands in a list."""
+    """One prompt as it stands in a list.
 
+    Args:
+        number: of its line in the list; 0 for one that only files make.
+        named: the file that it names for each part; files: where that file is, once it has been found.
+    """
+
+    number: int
     key: str
     text: str = ""
     source_text: str = ""
     tags: tuple[str, ...] = ()
-    pictures: Mapping[str, UploadedFile] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
-@transaction.atomic
-def add_prompts(
-    *,
-    study: Study,
-    actor: User,
-    prompt_list: UploadedFile | None = None,
-    references: Sequence[UploadedFile] = (),
-    sources: Sequence[UploadedFile] = (),
-    masks: Sequence[UploadedFile] = (),
-) -> int:
-    """Add the prompts of a list, each with the pictures named after it; without a list, one prompt per name.
+@dataclass(frozen=True)
+class Problem:
+    """What does not do, as a sentence; `line` is 0 where it concerns no single line."""
 
-    All or none of them. Returns how many.
-    Raises: Refusal in a sentence that names the line or the file that does not do.
+    line: int
+    says: str
+
+
+@dataclass
+class Reading:
+    """What came of a list so far."""
+
+    lines: list[Line] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def refuse(self, line: int, says: str) -> None:
+        self.problems.append(Problem(line, says))
+
+
+def is_list(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in {".csv", ".jsonl", ".ndjson"}
+
+
+def read_list(name: str, content: bytes) -> Reading:
+    """The lines of a CSV file with a header, or of a file with one JSON object per line.
+
+    Raises: Refusal where nothing can be read at all; what concerns single lines is in the result.
     """
-    lines = read_list(prompt_list) if prompt_list else []
-    pictures = _by_key({"reference": references, "source": sources, "mask": masks})
-    joined = _joined(lines, pictures) if prompt_list else [Line(key, pictures=found) for key, found in pictures.items()]
-    for line in joined:
-        stored = {part: _stored(study, file) for part, file in line.pictures.items()}
-        add_prompt(
-            study=study,
-            key=line.key,
-            text=line.text,
-            source_text=line.source_text,
-            tags=line.tags,
-            actor=actor,
-            **stored,
-        )
-    return len(joined)
-
-
-def read_list(file: UploadedFile) -> list[Line]:
-    """The lines of a CSV file with a header, or of a file with one JSON object per line."""
-    name = file.name or "The list"
     try:
-        text = file.read().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Refusal(f"{name} is not UTF-8 text; save it as CSV or JSON lines in UTF-8.") from None
+    reading = Reading()
     read = _csv_lines if name.lower().endswith(".csv") else _json_lines
     try:
-        lines = list(read(name, text))
+        reading.lines = list(read(name, text, reading))
     except csv.Error as error:
         raise Refusal(f"{name} cannot be read as CSV ({error}); a field in quotes may never end.") from None
-    for line in lines:
-        _check_characters(name, line)
-    if not 0 < len(lines) <= MOST_PROMPTS:
-        raise Refusal(f"{name} holds {len(lines):,} prompts; between 1 and {MOST_PROMPTS:,} are taken at once.")
-    return lines
+    if not 0 < len(reading.lines) + len(reading.problems) <= MOST_PROMPTS:
+        raise Refusal(f"{name} holds {len(reading.lines):,} prompts; between 1 and {MOST_PROMPTS:,} are taken at once.")
+    return reading
 
 
-def _csv_lines(name: str, text: str) -> Iterator[Line]:
+def _csv_lines(name: str, text: str, reading: Reading) -> Iterator[Line]:
     rows = csv.DictReader(io.StringIO(text, newline=""))
-    if "key" not in (rows.fieldnames or []):
-        found = ", ".join(rows.fieldnames or []) or "none"
-        raise Refusal(f"{name} needs the columns key, text and tags in its first line; it has {found}.")
+    names = list(rows.fieldnames or [])
+    if "key" not in names:
+        raise Refusal(
+            f"{name} needs the columns key, text and tags in its first line; it has {', '.join(names) or 'none'}."
+        )
+    if strange := [repr(each) for each in names if each not in COLUMNS]:
+        reading.refuse(
+            1,
+            f"The column {strange[0]} is not known; take it out, or call it one of {', '.join(COLUMNS)}.",
+        )
     for row in rows:
         if None in row:  # where csv puts the fields that are too many
-            raise Refusal(
-                f"{name}, line {rows.line_num}: it has more fields than the first line names; "
-                "put a text with commas in quotes."
+            reading.refuse(
+                rows.line_num,
+                "It has more fields than the first line names; put a text with commas in quotes.",
             )
-        tags = tuple((row.get("tags") or "").split())
-        yield Line(row["key"] or "", row.get("text") or "", row.get("source_text") or "", tags)
+            continue
+        given = {column: row.get(column) or "" for column in COLUMNS}
+        yield _line(rows.line_num, given, tuple(given["tags"].split()))
 
 
-def _json_lines(name: str, text: str) -> Iterator[Line]:
+def _json_lines(name: str, text: str, reading: Reading) -> Iterator[Line]:
     for number, source in enumerate(text.splitlines(), 1):
         if not source.strip():
             continue
@@ -107,43 +114,116 @@ def _json_lines(name: str, text: str) -> Iterator[Line]:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("key"), str):
-            raise Refusal(f"{name}, line {number}: expected a JSON object with “key”, “text” and “tags”.")
+            reading.refuse(number, "Expected a JSON object with “key”, “text” and “tags”.")
+            continue
         tags = found.get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise Refusal(f"{name}, line {number}: “tags” is a list of words.")
-        yield Line(found["key"], str(found.get("text") or ""), str(found.get("source_text") or ""), tuple(tags))
+            reading.refuse(number, "“tags” is a list of words.")
+            continue
+        if strange := [repr(each) for each in found if each not in COLUMNS]:
+            reading.refuse(
+                number,
+                f"The field {strange[0]} is not known; take it out, or call it one of {', '.join(COLUMNS)}.",
+            )
+            continue
+        if unfit := [each for each in COLUMNS if each != "tags" and not isinstance(found.get(each) or "", str)]:
+            reading.refuse(number, f"“{unfit[0]}” is a text.")
+            continue
+        yield _line(number, {column: found.get(column) or "" for column in COLUMNS}, tuple(tags))
 
 
-def _check_characters(name: str, line: Line) -> None:
-    # A database text holds neither; JSON can spell both.
-    if re.search("[\\x00\\ud800-\\udfff]", "".join((line.key, line.text, line.source_text, *line.tags))):
-        raise Refusal(f"{name}: the prompt {line.key!a} contains null or half characters, which are no text.")
+def _line(number: int, given: Mapping[str, Any], tags: tuple[str, ...]) -> Line:
+    named = {part: given[part].strip() for part in PARTS if given[part].strip()}
+    return Line(number, given["key"], given["text"], given["source_text"], tags, named)
 
 
-def _by_key(files: Mapping[str, Sequence[UploadedFile]]) -> dict[str, dict[str, UploadedFile]]:
-    """The pictures of each prompt, by what they are to it."""
-    pictures: dict[str, dict[str, UploadedFile]] = {}
-    for part, given in files.items():
-        for file in given:
-            key = Path(file.name or "").stem
-            if part in pictures.setdefault(key, {}):
-                raise Refusal(f"Two of the pictures are called “{key}”; a prompt has one {part}.")
-            pictures[key][part] = file
-    return pictures
+def check_lines(reading: Reading) -> None:
+    """Note what no database takes, keys that no file could be named after, and keys that come twice."""
+    seen: dict[str, int] = {}
+    for line in reading.lines:
+        if NO_TEXT.search("".join((line.key, line.text, line.source_text, *line.tags, *line.named.values()))):
+            reading.refuse(line.number, f"The prompt {line.key!a} contains null or half characters, which are no text.")
+        elif problem := key_problem(line.key):
+            reading.refuse(line.number, problem)
+        elif line.key in seen:
+            reading.refuse(line.number, f"The key “{line.key}” stands in line {seen[line.key]} already.")
+        elif long := [tag for tag in line.tags if len(tag) > LONGEST_TAG]:
+            reading.refuse(line.number, f"The tag “{long[0][:80]}” has more than {LONGEST_TAG} characters.")
+        seen.setdefault(line.key, line.number)
 
 
-def _joined(lines: list[Line], pictures: Mapping[str, Mapping[str, UploadedFile]]) -> list[Line]:
-    if strangers := sorted(set(pictures) - {line.key for line in lines}):
-        [name, *_] = [file.name for file in pictures[strangers[0]].values()]
-        raise Refusal(f"{name} belongs to no prompt of the list; its key would be “{strangers[0]}”.")
-    return [replace(line, pictures=pictures.get(line.key, {})) for line in lines]
+def key_problem(key: str) -> str:
+    """What is wrong with a prompt's key, as a sentence, or nothing."""
+    if not key or key != key.strip() or len(key) > LONGEST_KEY or UNFIT & set(key):
+        return (
+            f"A prompt's key is 1 to {LONGEST_KEY} characters without slashes or line breaks; "
+            f"got “{key[:LONGEST_KEY]}”."
+        )
+    return ""
 
 
-def _stored(study: Study, file: UploadedFile) -> Any:
-    # Under its own name, so that a refusal can say which file it means.
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(file.name or "picture").name
-        with path.open("wb") as copy:
-            for chunk in file.chunks():
-                copy.write(chunk)
-        return store_media(study=study, path=path)
+def attach(reading: Reading, files: Files, apart: Mapping[str, Files]) -> None:
+    """Find for each line the files that it names, and those that are named after it; note whatever is left over.
+
+    Args:
+        files: what came with the list, by path: looked up by the names that the list gives.
+        apart: files that are named after keys, by part.
+    """
+    by_key = {part: _after_keys(part, paths, reading) for part, paths in _by_part(files, apart).items()}
+    by_end = _by_end(files)
+    names_of = Counter(PurePosixPath(name).name for name in {n for line in reading.lines for n in line.named.values()})
+    used: set[str] = set()
+    for place, line in enumerate(reading.lines):
+        found = {part: by_key[part][line.key] for part in PARTS if line.key in by_key[part]}
+        for part, name in line.named.items():
+            ends = by_end.get(_plain(name), [])
+            last = PurePosixPath(_plain(name)).name
+            if not ends and last in files and names_of[last] == 1:  # browsers send chosen files without their folders
+                ends = [last]
+            if len(ends) == 1:
+                found[part] = ends[0]
+            else:
+                there = "is not among the files" if not ends else f"stands for {len(ends)} of the files"
+                reading.refuse(line.number, f"“{name[:200]}”, its {part}, {there}.")
+        used |= set(found.values())
+        reading.lines[place] = replace(line, files=found)
+    for path in [path for path in [*files, *(path for each in apart.values() for path in each)] if path not in used]:
+        reading.refuse(0, f"{path} belongs to no prompt of the list.")
+
+
+def lines_of_pictures(apart: Mapping[str, Files]) -> list[Line]:
+    """Without a list: one prompt for each name of a file."""
+    keys = dict.fromkeys(PurePosixPath(path).stem for files in apart.values() for path in files)
+    return [Line(0, key) for key in keys]
+
+
+def _by_part(files: Files, apart: Mapping[str, Files]) -> dict[str, list[str]]:
+    """Files in a folder called after a part (source/KEY.png or sources/KEY.png), and those given apart."""
+    paths: dict[str, list[str]] = {part: list(apart.get(part, ())) for part in PARTS}
+    for path in files:
+        for part in PARTS:
+            if PurePosixPath(path).parent.name.lower() in {part, f"{part}s"}:
+                paths[part].append(path)
+    return paths
+
+
+def _after_keys(part: str, paths: Sequence[str], reading: Reading) -> dict[str, str]:
+    stems = Counter(PurePosixPath(path).stem for path in paths)
+    for stem in [stem for stem, count in stems.items() if count > 1]:
+        reading.refuse(0, f"Two of the files are called “{stem}”; a prompt has one {part}.")
+    return {PurePosixPath(path).stem: path for path in paths}
+
+
+def _by_end(files: Files) -> dict[str, list[str]]:
+    """Every file under each name that a list may give it: its path, or the end of it."""
+    found: dict[str, list[str]] = {}
+    for path in files:
+        parts = PurePosixPath(path).parts
+        for start in range(len(parts)):
+            found.setdefault("/".join(parts[start:]), []).append(path)
+    # A file that is called just so comes before those that only end so.
+    return {name: [name] if name in files else paths for name, paths in found.items()}
+
+
+def _plain(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -16,12 +17,10 @@ from evalhub.studies.models import (
     Media,
     Membership,
     Modality,
-    Prompt,
     Role,
     Study,
     StudyState,
     Submission,
-    SubmissionState,
     User,
 )
 
@@ -31,7 +30,8 @@ DEFAULT_CRITERIA = [("quality", "Quality", "Which picture is better?")]
 CLOSING = {"vote_budget", "closes_when_separated"}
 LIMITS = {"votes_per_rater", "votes_per_rater_per_day", "vote_budget"}
 LARGEST_LIMIT = 2**31 - 1  # that its column holds
-CHANGEABLE = {"name", "description", "consent", "instructions", "works_without_javascript"} | LIMITS | CLOSING
+TEXTS = {"name", "description", "licence", "consent", "instructions"}
+CHANGEABLE = {"works_without_javascript"} | TEXTS | LIMITS | CLOSING
 # Had somebody seen ratings, hiding them later would hide nothing; and who was promised that they are hidden, was.
 # What raters are asked besides the questions, and whether outputs are blurred, is part of the presentation.
 ASKED = {"is_sensitive", "reason_tags", "asks_region", "asks_comment", "requires_watching"}
@@ -75,52 +75,6 @@ def create_study(
     Membership.objects.create(study=study, user=actor, role=Role.OWNER)
     LogEntry.write(study=study, actor=actor, verb="created study", subject=study, slug=slug)
     return study
-
-
-@transaction.atomic
-def add_prompt(
-    *,
-    study: Study,
-    key: str,
-    text: str = "",
-    source_text: str = "",
-    tags: Sequence[str] = (),
-    reference: Media | None = None,
-    source: Media | None = None,
-    mask: Media | None = None,
-    actor: User | None = None,
-) -> Prompt:
-    """One more prompt at the end of a draft.
-
-    Raises: Conflict once the study is published or a submission is complete (it would lack this prompt), or when the
-        key is taken; Refusal for a key that no file could be named after.
-    """
-    if not key or key != key.strip() or len(key) > 200 or set("/\\\0\n\r") & set(key):
-        raise Refusal(f"A prompt's key is 1 to 200 characters without slashes or line breaks; got “{key[:200]}”.")
-    locked = _locked(study)
-    if locked.state != StudyState.DRAFT:
-        raise Conflict("This study is published, which froze its prompts; make a new study for other prompts.")
-    if Submission.objects.filter(checkpoint__study=study, state=SubmissionState.COMPLETE).exists():
-        raise Conflict(
-            "A submission to this study is complete and would lack the new prompt; make a new study for other prompts."
-        )
-    try:
-        with transaction.atomic():
-            prompt = Prompt.objects.create(
-                study=study,
-                key=key,
-                text=text,
-                source_text=source_text,
-                tags=list(tags),
-                reference=reference,
-                source=source,
-                mask=mask,
-                position=Prompt.objects.filter(study=study).count(),
-            )
-    except IntegrityError:
-        raise Conflict(f"This study has a prompt “{key}” already; choose another key.") from None
-    LogEntry.write(study=study, actor=actor, verb="added prompt", subject=key)
-    return prompt
 
 
 @transaction.atomic
@@ -187,6 +141,28 @@ def publish_study(*, study: Study, actor: User) -> Study:
         opened = _set(locked, actor, "opened study", told=told, state=StudyState.OPEN, published_at=published)
         enqueue("raters.prepare_presentation", str(study.pk))
         return opened
+
+
+def delete_draft(*, study: Study, actor: User, slug: str) -> None:
+    """Delete a draft with its prompts, its files and its log, for good.
+
+    Args: slug: its short name, typed once more by who deletes it.
+    Raises: Refusal when the name is another; Conflict once it is published, or outputs were submitted to it.
+    """
+    with transaction.atomic():
+        locked = _locked(study)
+        if slug != locked.slug:
+            raise Refusal(f"To delete this draft, type its short name, “{locked.slug}”; got “{slug[:100]}”.")
+        if locked.state != StudyState.DRAFT:
+            raise Conflict("This study was published, so it is kept; close it instead.")
+        if Submission.objects.filter(checkpoint__study=locked).exists():
+            raise Conflict("Outputs were submitted to this draft, so it is kept; publish and close it instead.")
+        paths = [media.path for media in Media.objects.filter(study=locked)]
+        name = locked.name
+        locked.prompts.all().delete()  # which protect their files
+        locked.delete()
+        LogEntry.write(study=None, actor=actor, verb="deleted draft", subject=name, slug=slug)
+        transaction.on_commit(lambda: [default_storage.delete(path) for path in paths])
 
 
 def pause_study(*, study: Study, actor: User) -> Study:

@@ -1,4 +1,4 @@
-"""The list of studies, and one study's prompts and log."""
+"""The list of studies, a new one, and one study's log."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Func
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
@@ -14,10 +13,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 from evalhub.problems import Refusal
 from evalhub.studies import services
 from evalhub.studies.access import Actor, get_study, may_create_studies, role_in, visible_studies
-from evalhub.studies.forms import PromptsForm, StudyForm
+from evalhub.studies.forms import StudyForm
 from evalhub.studies.models import Membership, Study
 
-PROMPTS_ON_A_PAGE = 60
 LOG_LINES_ON_A_PAGE = 100
 
 
@@ -51,8 +49,8 @@ def study_create(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             context["refusal"], status = refusal.sentence, refusal.status
         else:
-            messages.success(request, "The study is a draft. Add its prompts, then open it in its settings.")
-            return redirect("prompts", study.slug)
+            messages.success(request, "The study is a draft. This list says what it has and what it lacks.")
+            return redirect("study_settings", study.slug)
     return render(request, "studies/study_create.html", context, status=status)
 
 
@@ -68,45 +66,6 @@ def _create(form: StudyForm, actor: Actor) -> Study:
         modality=given["modality"],
         criteria=[("quality", "Quality", given["question"])],
     )
-
-
-@login_required
-@require_http_methods(["GET", "POST"])
-def prompts(request: HttpRequest, slug: str) -> HttpResponse:
-    """What every contestant was asked, as a gallery; a POST by an owner adds prompts to a draft."""
-    actor = Actor.of(request)
-    study = get_study(actor, slug, "see" if request.method == "GET" else "manage")
-    form = PromptsForm(request.POST, request.FILES) if request.method == "POST" else PromptsForm()
-    refusal: Refusal | None = None
-    if request.method == "POST":
-        try:
-            count = _add_prompts(form, study, actor)
-        except Refusal as caught:
-            refusal = caught
-        else:
-            messages.success(request, f"{count:,} prompt{'' if count == 1 else 's'} added.")
-            return redirect("prompts", study.slug)
-    found = study.prompts.select_related("reference", "source", "mask")
-    wanted = request.GET.get("tag", "").replace("\0", "")  # which no text in a database holds
-    context = {
-        "study": study,
-        "role": role_in(actor, study),
-        "active": "prompts",
-        "form": form,
-        "tag": wanted,
-        "tags": sorted(study.prompts.order_by().values_list(Func("tags", function="unnest"), flat=True).distinct()),
-        "page": Paginator(found.filter(tags__contains=[wanted]) if wanted else found, PROMPTS_ON_A_PAGE).get_page(
-            request.GET.get("page")
-        ),
-        "refusal": refusal.sentence if refusal else "",
-    }
-    return render(request, "studies/prompts.html", context, status=refusal.status if refusal else 200)
-
-
-def _add_prompts(form: PromptsForm, study: Study, actor: Actor) -> int:
-    if not form.is_valid():
-        raise Refusal("Nothing was added; see what is said beside the fields.")
-    return services.add_prompts(study=study, actor=actor.user, **form.cleaned_data)
 
 
 @login_required
