@@ -6,9 +6,12 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.signals import worker_init
 from django.conf import settings
 from django.db import transaction
 from kombu.exceptions import OperationalError
+
+from evalhub.orphans import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalhub.settings")
 
@@ -45,6 +48,11 @@ app.conf.beat_schedule["metrics.collect_orphans"] = {
     "options": {"expires": 3600},
 }
 app.autodiscover_tasks(["evalhub.studies", "raters", "metrics", "evalhub.leaderboard"])
+
+
+@worker_init.connect
+def _end_with_supervisor(**_: Any) -> None:
+    end_with_parent()
 
 
 def enqueue(name: str, *args: Any, countdown: float | None = None) -> None:

@@ -4,6 +4,7 @@ import signal
 import sys
 from pathlib import Path
 
+from evalhub.orphans import SUPERVISED
 from evalhub.supervisor import Child
 
 SOURCE = Path(__file__).resolve().parent.parent
@@ -77,7 +78,7 @@ def worker(queue: str, children: int, environment: dict[str, str], home: Path, p
         f"worker-{name}",
         [*CELERY, "worker", *options, "--loglevel", "INFO", "--without-gossip", "--without-mingle"],
         home / "logs" / f"worker-{name}.log",
-        environment,
+        {**environment, SUPERVISED: "1"},
         # A task that is not done in ten seconds goes back to its queue; every task can run again.
         stop_harder=signal.SIGQUIT,
         orphaned_with=signal.SIGQUIT,
