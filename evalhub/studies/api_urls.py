@@ -4,6 +4,7 @@ from django.urls import URLPattern, path, register_converter
 from django.urls.converters import StringConverter
 
 from evalhub.studies import api, api_files
+from evalhub.studies import api_webhooks as hooks
 
 
 class Sha256Converter(StringConverter):
@@ -26,4 +27,10 @@ urlpatterns: list[URLPattern] = [
     path("submissions/<uuid:submission_id>/restore/", api.RestoreView.as_view(), name="restore"),
     path("submissions/<uuid:submission_id>/missing/", api_files.MissingView.as_view(), name="missing"),
     path("submissions/<uuid:submission_id>/files/<sha256:sha256>/", api_files.FileView.as_view(), name="file"),
+    path("studies/<slug:slug>/webhooks/", hooks.WebhooksView.as_view(), name="webhooks"),
+    path("studies/<slug:slug>/webhooks/<uuid:webhook_id>/", hooks.WebhookView.as_view(), name="webhook"),
+    path("studies/<slug:slug>/webhooks/<uuid:webhook_id>/ping/", hooks.WebhookPingView.as_view(), name="webhook_ping"),
+    path(
+        "studies/<slug:slug>/webhooks/<uuid:webhook_id>/calls/", hooks.WebhookCallsView.as_view(), name="webhook_calls"
+    ),
 ]

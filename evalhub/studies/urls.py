@@ -15,6 +15,7 @@ from evalhub.studies.views import (
     submissions,
     submit,
     tokens,
+    webhooks,
 )
 
 _accounts = [
@@ -76,6 +77,12 @@ _submissions = [
     path("submissions/<uuid:submission_id>/restore/", submissions.restore, name="restore"),
 ]
 
+_webhooks = [
+    path("studies/<slug:slug>/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("studies/<slug:slug>/webhooks/<uuid:webhook_id>/", webhooks.webhook_change, name="webhook_change"),
+    path("studies/<slug:slug>/webhooks/calls/<uuid:call_id>/", webhooks.webhook_send_again, name="webhook_send_again"),
+]
+
 urlpatterns: list[URLPattern] = [
     path("", RedirectView.as_view(pattern_name="studies"), name="home"),
     *_accounts,
@@ -83,4 +90,5 @@ urlpatterns: list[URLPattern] = [
     *_prompts,
     *_members,
     *_submissions,
+    *_webhooks,
 ]

@@ -16,6 +16,7 @@ from metrics.models import Reference, ReferenceStatistics, Run, RunState, Sample
 from metrics.services.features import keep_file
 from metrics.services.runs import wait_for_weights
 from metrics.services.shards import StaleLease, fail_run
+from metrics.services.telling import tell_end
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def finish_merge(*, run_id: UUID | str, token: int, results: Sequence[Result]) -
         run.error = " ".join(dict.fromkeys(problems)) if run.state == RunState.FAILED else ""
         run.finished_at, run.stage, run.merge_lease_expires_at = timezone.now(), "", None
         run.save(update_fields=["state", "error", "finished_at", "stage", "merge_lease_expires_at"])
+        tell_end(run)
 
 
 def _write_score(run: Run, result: Result) -> None:

@@ -19,6 +19,7 @@ from metrics.models import Reference, ReferenceImage, Run, RunState, Score, Scor
 from metrics.services.choosing import chosen_metrics, how_to_get, material_of
 from metrics.services.features import lock_kept_files
 from metrics.services.shards import stop_shards
+from metrics.services.telling import tell_end
 
 OF_THE_OPERATOR = tuple(name for name, spec in WEIGHTS.items() if spec.any_checkpoint)
 
@@ -85,6 +86,7 @@ def cancel_run(*, run: Run, actor: User | None) -> Run:
         run.state, run.finished_at, run.stage, run.merge_lease_expires_at = RunState.CANCELLED, timezone.now(), "", None
         run.save(update_fields=["state", "finished_at", "stage", "merge_lease_expires_at"])
         stop_shards(run=run)
+        tell_end(run)
         _log(run, actor, "cancel run")
     return run
 
@@ -230,6 +232,7 @@ def _end_without_work(run: Run, obstacles: Sequence[str]) -> None:
     run.error = " ".join(obstacles) if failed else ""
     run.finished_at = timezone.now()
     run.save(update_fields=["state", "error", "finished_at"])
+    tell_end(run)
 
 
 def _log(run: Run, actor: User | None, verb: str) -> None:

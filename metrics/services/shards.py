@@ -15,6 +15,7 @@ from evalhub.celery import enqueue
 from evalhub.problems import Conflict
 from metrics.models import Run, RunState, Shard, ShardState
 from metrics.services.features import CachedRow, keep_rows
+from metrics.services.telling import tell_end
 
 UNFINISHED = (RunState.WAITING, RunState.RUNNING)
 
@@ -160,10 +161,12 @@ def _times(attempts: int) -> str:
 
 def fail_run(*, run: Run, error: str) -> None:
     """End a run that cannot complete. Its other shards stop; what is done stays, for a retry."""
-    Run.objects.filter(pk=run.pk).exclude(state__in=(RunState.DONE, RunState.CANCELLED)).update(
-        state=RunState.FAILED, error=error, stage="", finished_at=timezone.now()
-    )
-    stop_shards(run=run)
+    going = Run.objects.filter(pk=run.pk).exclude(state__in=(RunState.DONE, RunState.FAILED, RunState.CANCELLED))
+    with transaction.atomic():
+        if going.update(state=RunState.FAILED, error=error, stage="", finished_at=timezone.now()):
+            run.refresh_from_db()
+            tell_end(run)
+        stop_shards(run=run)
 
 
 def stop_shards(*, run: Run) -> None:

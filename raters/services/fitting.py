@@ -13,7 +13,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from evalhub.celery import enqueue
-from evalhub.studies.models import Criterion, LogEntry, Study
+from evalhub.studies.models import Criterion, Event, LogEntry, Study
+from evalhub.studies.services import webhooks
 from raters import locks
 from raters.models import Fit, Vote
 from raters.services.closing import close_if_done
@@ -85,6 +86,8 @@ def refit(*, study: Study) -> list[Fit]:
         fits = [Fit(study=study, criterion=criterion, cut_off=cut_off) for criterion in study.criteria.all()]
         for fit in fits:
             freeze(fit)
+        told = [{"fit": fit.pk, "criterion": fit.criterion and fit.criterion.key, "votes": fit.votes} for fit in fits]
+        webhooks.announce(study=study, event=Event.FIT_CHANGED, data={"fits": told})
         close_if_done(study=study)
         _remember(study, sum(fit.seconds for fit in fits))
         return fits

@@ -13,6 +13,7 @@ from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import (
     ClosedBecause,
     Criterion,
+    Event,
     LogEntry,
     Media,
     Membership,
@@ -23,6 +24,7 @@ from evalhub.studies.models import (
     Submission,
     User,
 )
+from evalhub.studies.services import webhooks
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 DEFAULT_CRITERIA = [("quality", "Quality", "Which picture is better?")]
@@ -197,6 +199,8 @@ def _leave(
     if locked.state not in allowed:
         raise Conflict(f"A study that is {locked.state} cannot become {state.value}.")
     told = {name: value for name, value in values.items() if value is not None}
+    if state == StudyState.CLOSED:
+        webhooks.announce(study=locked, event=Event.STUDY_CLOSED, data=told)
     return _set(locked, actor, verb, told=told, state=state, **values)
 
 

@@ -15,6 +15,7 @@ from evalhub.problems import Conflict
 from evalhub.studies.models import (
     Checkpoint,
     EntryState,
+    Event,
     LogEntry,
     ManifestEntry,
     Media,
@@ -25,7 +26,7 @@ from evalhub.studies.models import (
     SubmissionState,
     User,
 )
-from evalhub.studies.services import parts
+from evalhub.studies.services import parts, webhooks
 from evalhub.studies.services.manifest import CheckpointFacts, ManifestFile, check_facts, check_files
 from evalhub.studies.services.media import sweep_uploads
 from evalhub.studies.services.quotas import require_room
@@ -141,6 +142,9 @@ def complete_if_whole(submission: Submission) -> None:
     )
     enqueue("raters.prepare_presentation", str(study.pk))
     enqueue("metrics.score_submission", str(submission.pk))
+    checkpoint = submission.checkpoint
+    told = {"submission": submission.pk, "checkpoint": checkpoint.name, "step": checkpoint.step, "samples": samples}
+    webhooks.announce(study=study, event=Event.SUBMISSION_COMPLETE, data=told)
 
 
 def judge(entry: ManifestEntry, media: Media, kind: str) -> None:
