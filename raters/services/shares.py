@@ -59,8 +59,10 @@ def require_visit_under_way(enrolment: Enrolment) -> None:
 
 
 def may_undo(enrolment: Enrolment, comparison: Comparison) -> bool:
-    """Whether the answer was given in her visit under way, if there is one: earlier ones were paid for."""
+    """Whether she gave the answer in her visit under way, if she was sent here: earlier ones were paid for."""
     if enrolment.visit is None:
         return True
+    if enrolment.visit.ended_at is not None:
+        return False
     given = comparison.answered_at or comparison.skipped_at
     return given is None or given > begun_at(enrolment.visit)
