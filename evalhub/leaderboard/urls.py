@@ -7,6 +7,7 @@ from evalhub.leaderboard import views
 urlpatterns = [
     path("studies/<slug:slug>/", views.study_page, name="study"),
     path("studies/<slug:slug>/leaderboard/fit/", views.ask_for_fit, name="leaderboard_fit"),
+    path("studies/<slug:slug>/compare/", views.compare_page, name="compare"),
     path("studies/<slug:slug>/leaderboard/<slug:section>/", views.section_page, name="leaderboard_section"),
     re_path(
         r"^studies/(?P<slug>[-\w]+)/leaderboard\.(?P<kind>csv|json|parquet|tex|svg|png)$",

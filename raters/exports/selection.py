@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from evalhub.problems import Refusal
 from evalhub.studies.models import Criterion, Study
-from raters.models import Control, Enrolment, Standing, Vote, VoteQuerySet
+from raters.models import Control, Enrolment, EnrolmentState, Standing, Vote, VoteQuerySet
 
 SPLITS = ("train", "validation", "test")
 
@@ -35,7 +35,7 @@ class Selection:
         """The standing votes that are taken, of every split. Whoever has withdrawn her consent is in none."""
         votes = Vote.objects.filter(study=study).latest_revisions()
         of_rater = Enrolment.objects.filter(study=study, rater=OuterRef("rater"))
-        votes = votes.filter(~Exists(of_rater.filter(withdrawn_at__isnull=False)))
+        votes = votes.filter(~Exists(of_rater.filter(state=EnrolmentState.WITHDRAWN)))
         if self.criterion is not None:
             votes = votes.filter(criterion=self.criterion)
         if self.tags:

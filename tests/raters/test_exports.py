@@ -85,7 +85,7 @@ class TestVotes:
         one, other, third = people_of(voted)
         owner = User.objects.create_user("owner")
         services.set_exclusion(enrolment=one, reason="Always left.", actor=owner)
-        type(other).objects.filter(pk=other.pk).update(withdrawn_at=other.created_at)
+        type(other).objects.filter(pk=other.pk).update(state="withdrawn", withdrawn_at=other.created_at)
         undone = Vote.objects.filter(rater=third.rater).first()
         assert undone is not None
         undone.pk, undone.revision, undone.choice = None, 2, "withdrawn"

@@ -1,6 +1,6 @@
 """How a leaderboard writes its numbers and its links."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import template
@@ -9,6 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from evalhub.leaderboard.columns import Column
+from evalhub.leaderboard.comparing import Difference
 from evalhub.leaderboard.matrix import Pair
 from evalhub.leaderboard.measures import Point
 from evalhub.leaderboard.questions import encoded
@@ -67,6 +68,31 @@ def elo(rating: Rating | None) -> str:
 def measured(point: Point | None, is_rating: bool) -> str:
     """A measure with its interval; a rating in whole Elo."""
     return NOTHING if point is None else with_interval(point.value, point.low, point.high, 0 if is_rating else None)
+
+
+@register.simple_tag
+def amount(value: float) -> str:
+    return figure(value)
+
+
+@register.simple_tag
+def change(difference: Difference, is_share: bool = False) -> str:
+    """A difference with its sign and its interval; of shares, in percentage points."""
+    values = (difference.value, difference.low, difference.high)
+    value, low, high = (None if one is None else _signed(one, is_share) for one in values)
+    if low is None or high is None:
+        return format_html("<b>{}</b>", value)
+    return format_html("<b>{}</b><small>{} … {}</small>", value, low, high)
+
+
+def _signed(value: float, is_share: bool) -> str:
+    sign = "+" if value > 0 else ""
+    return f"{sign}{figure(100 * value, 0)} %" if is_share else f"{sign}{figure(value)}"
+
+
+@register.filter
+def at(mapping: Mapping[str, str], key: str) -> str:
+    return mapping.get(key, "")
 
 
 @register.simple_tag

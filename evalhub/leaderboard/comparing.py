@@ -1,0 +1,250 @@
+"""Two contestants side by side: what machines measured, prompt by prompt where they can, and what people said."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import hypot, sqrt
+from typing import Literal
+
+import numpy as np
+from django.db.models import Avg, Count, F, Q
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from evalhub.leaderboard.columns import Column, metric_column
+from evalhub.leaderboard.scores import newest_scores
+from evalhub.studies.models import Checkpoint, Prompt, Study
+from metrics.engine.registry import METRICS
+from metrics.models import SampleScore, Score, ScoreState
+from raters.models import Choice, Control, Enrolment, EnrolmentState, Vote
+
+VOTES = "votes"
+PAIRED, INDEPENDENT = "paired by prompt", "as if independent"
+# A mean over fewer prompts has no interval worth showing.
+LEAST_PROMPTS = 2
+
+Order = Literal["worst", "best"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value of the second less that of the first, with its 95 % interval where there is one.
+
+    Args: better: "high" or "low", which end is the better one.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    better: str = "high"
+
+    @property
+    def verdict(self) -> str:
+        """`better` or `worse`, said of the second, when the interval leaves no doubt; empty otherwise."""
+        if self.low is None or self.high is None or self.low <= 0 <= self.high:
+            return ""
+        return "better" if (self.value > 0) == (self.better == "high") else "worse"
+
+
+@dataclass(frozen=True)
+class Said:
+    """How often people preferred each of the two, and how often neither; `simulated` of all these are no people's."""
+
+    first: int = 0
+    second: int = 0
+    undecided: int = 0
+    simulated: int = 0
+
+    @property
+    def votes(self) -> int:
+        return self.first + self.second + self.undecided
+
+    @property
+    def share(self) -> float | None:
+        """Of the votes for the second, undecided ones halved; None without votes."""
+        return (self.second + self.undecided / 2) / self.votes if self.votes else None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric column: both values and their difference. `per_prompt` when each prompt has values of its own."""
+
+    column: Column
+    first: Score
+    second: Score
+    difference: Difference
+    per_prompt: bool
+
+
+@dataclass(frozen=True, eq=False)
+class PromptDifferences:
+    """(n,) prompts that both have answered, and what each difference is; `sign` makes more mean better."""
+
+    prompts: NDArray[np.int64]
+    first: NDArray[np.float64]
+    second: NDArray[np.float64]
+    better: str
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        return np.asarray(self.second - self.first)
+
+    def order(self, order: Order) -> NDArray[np.int64]:
+        """Places of the prompts, the worst for the second first, or the best."""
+        gains = self.values if self.better == "high" else -self.values
+        return np.argsort(gains if order == "worst" else -gains, kind="stable")
+
+    def over(self, kept: NDArray[np.bool_]) -> Difference | None:
+        """The mean difference over some of the prompts; None over none."""
+        values = self.values[kept]
+        return mean_difference(values, self.better) if len(values) else None
+
+
+def mean_difference(values: NDArray[np.float64], better: str) -> Difference:
+    """The mean with Student's interval over prompts, which are what is drawn anew when somebody asks again."""
+    mean, n = float(values.mean()), len(values)
+    if n < LEAST_PROMPTS:
+        return Difference(mean, None, None, n, PAIRED, better)
+    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / sqrt(n))
+    return Difference(mean, mean - half, mean + half, n, PAIRED, better)
+
+
+def independent_difference(first: Score, second: Score, better: str) -> Difference:
+    """From the intervals of two scores, each side's widths added as those of independent errors."""
+    assert first.value is not None
+    assert second.value is not None
+    value, n = second.value - first.value, min(first.n, second.n)
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        return Difference(value, None, None, n, INDEPENDENT, better)
+    below = hypot(second.value - second.low, first.high - first.value)
+    above = hypot(second.high - second.value, first.value - first.low)
+    return Difference(value, value - below, value + above, n, INDEPENDENT, better)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparing:
+    """The first is the baseline, the second what is held against it."""
+
+    study: Study
+    first: Checkpoint
+    second: Checkpoint
+    lines: tuple[Line, ...]
+    said: Said
+    said_of: dict[int, Said] = field(default_factory=dict)
+
+    def line(self, key: str) -> Line | None:
+        """The column of that key, if each prompt has values of its own in it."""
+        return next((line for line in self.lines if line.column.key == key and line.per_prompt), None)
+
+    def differences(self, key: str) -> PromptDifferences | None:
+        """Prompt by prompt: by the column of that key, or by the votes for `votes`; None where there is nothing."""
+        if key == VOTES:
+            return self._by_votes()
+        line = self.line(key)
+        return line and by_prompt(line.first, line.second, line.column.better)
+
+    def _by_votes(self) -> PromptDifferences | None:
+        if not self.said_of:
+            return None
+        prompts = np.array(sorted(self.said_of), dtype=np.int64)
+        share = np.array([self.said_of[prompt].share for prompt in prompts], dtype=np.float64)
+        return PromptDifferences(prompts, 1 - share, share, "high")
+
+
+def compare(study: Study, first: Checkpoint, second: Checkpoint, *, with_votes: bool) -> Comparing:
+    """Everything that the page shows of the two, but the single prompts.
+
+    Args: with_votes: whether what people answered may be told.
+    """
+    found = newest_scores(study)
+    lines = []
+    for (checkpoint, metric, fingerprint), score in found.items():
+        other = found.get((second.pk, metric, fingerprint))
+        if checkpoint != first.pk or other is None or {score.state, other.state} != {ScoreState.DONE}:
+            continue
+        lines.append(_line(metric_column(metric, fingerprint), score, other))
+    order = list(METRICS)
+    lines.sort(key=lambda line: (order.index(line.column.metric), line.column.key))
+    said_of = _said_of(study, first, second) if with_votes else {}
+    return Comparing(study, first, second, tuple(lines), _together(list(said_of.values())), said_of)
+
+
+def by_prompt(first: Score, second: Score, better: str) -> PromptDifferences | None:
+    """Mean values of the prompts that both scores have; None when they have none in common."""
+    one, other = (
+        dict(SampleScore.objects.filter(score=score).values_list("sample__prompt").annotate(mean=Avg("value")))
+        for score in (first, second)
+    )
+    prompts = sorted(one.keys() & other.keys())
+    if not prompts:
+        return None
+    values = (np.array([found[prompt] for prompt in prompts], dtype=np.float64) for found in (one, other))
+    return PromptDifferences(np.array(prompts, dtype=np.int64), *values, better)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    tag: str
+    difference: Difference
+
+
+def by_tag(differences: PromptDifferences, order: Order) -> list[Tagged]:
+    """The mean difference over the prompts of each tag, the worst for the second first, or the best."""
+    places = {int(prompt): place for place, prompt in enumerate(differences.prompts)}
+    of_tag: dict[str, list[int]] = defaultdict(list)
+    for prompt, tags in Prompt.objects.filter(pk__in=list(places)).values_list("pk", "tags"):
+        for tag in tags:
+            of_tag[tag].append(places[prompt])
+    found = []
+    for tag, own in of_tag.items():
+        kept = np.zeros(len(places), dtype=bool)
+        kept[own] = True
+        difference = differences.over(kept)
+        assert difference is not None
+        found.append(Tagged(tag, difference))
+    up = 1 if (differences.better == "high") == (order == "worst") else -1
+    return sorted(found, key=lambda one: (up * one.difference.value, one.tag))
+
+
+def _line(column: Column, first: Score, second: Score) -> Line:
+    differences = by_prompt(first, second, column.better) if _has_samples(first) else None
+    if differences is None:
+        return Line(column, first, second, independent_difference(first, second, column.better), False)
+    return Line(column, first, second, mean_difference(differences.values, column.better), True)
+
+
+def _has_samples(score: Score) -> bool:
+    return SampleScore.objects.filter(score=score).exists()
+
+
+def _said_of(study: Study, first: Checkpoint, second: Checkpoint) -> dict[int, Said]:
+    """By prompt: what was answered, without controls and without raters who are excluded or took back their consent."""
+    both = [first.pk, second.pk]
+    left_out = Q(excluded_at__isnull=False) | Q(state=EnrolmentState.WITHDRAWN)
+    excluded = Enrolment.objects.filter(left_out, study=study).values("rater")
+    of_first = Q(choice=Choice.LEFT, left_checkpoint=first) | Q(choice=Choice.RIGHT, right_checkpoint=first)
+    of_second = Q(choice=Choice.LEFT, left_checkpoint=second) | Q(choice=Choice.RIGHT, right_checkpoint=second)
+    rows = (
+        Vote.objects.filter(study=study, control=Control.NONE, left_checkpoint__in=both, right_checkpoint__in=both)
+        .latest_revisions()
+        .exclude(rater__in=excluded)
+        .order_by()
+        .values(prompt_of=F("prompt"))
+        .annotate(
+            first=Count("pk", filter=of_first),
+            second=Count("pk", filter=of_second),
+            undecided=Count("pk", filter=Q(choice__in=[Choice.TIE, Choice.BOTH_BAD])),
+            made_up=Count("pk", filter=Q(simulated=True)),
+        )
+    )
+    return {row["prompt_of"]: Said(row["first"], row["second"], row["undecided"], row["made_up"]) for row in rows}
+
+
+def _together(said: Sequence[Said]) -> Said:
+    totals: Counter[str] = Counter()
+    for one in said:
+        totals.update(first=one.first, second=one.second, undecided=one.undecided, simulated=one.simulated)
+    return Said(totals["first"], totals["second"], totals["undecided"], totals["simulated"])
