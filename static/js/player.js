@@ -11,6 +11,7 @@ export class Player {
   constructor(changed) {
     this.changed = changed; // told when it plays or not, of its place, its speed, and whether both were watched
     this.speed = 1;
+    this.loops = true;
     this.videos = [];
   }
 
@@ -46,7 +47,7 @@ export class Player {
   }
 
   listen(video, side) {
-    video.requestVideoFrameCallback((_now, { mediaTime }) => {
+    onFrame(video, (mediaTime) => {
       if (!this.videos.includes(video)) return;
       if (this.playing) {
         // Only then: after a seek the frame before may still be told of.
@@ -79,6 +80,7 @@ export class Player {
   }
 
   async play() {
+    if (this.videos.every((video) => video.ended)) this.seek(0);
     this.playing = true;
     this.changed(this);
     await Promise.all(this.videos.map((video) => video.play())).catch(() => this.pause());
@@ -94,11 +96,22 @@ export class Player {
     return this.playing ? this.pause() : this.play();
   }
 
-  // Both at the end, both from the start; the first to arrive waits.
+  // Both at the end: both from the start again, or both stay there. The first to arrive waits.
   again(videos) {
     if (videos !== this.videos || !videos.every((video) => video.ended)) return;
+    if (!this.loops) {
+      this.playing = false;
+      this.shown = [this.frames - 1, this.frames - 1];
+      this.changed(this);
+      return;
+    }
     for (const video of videos) video.currentTime = 0;
     if (this.playing) this.play();
+  }
+
+  loop(on = !this.loops) {
+    this.loops = on;
+    this.changed(this);
   }
 
   // Into the middle of the frame, where no rounding of a container's times shows its neighbour.
@@ -120,4 +133,10 @@ export class Player {
     for (const video of this.videos) video.playbackRate = this.speed;
     this.changed(this);
   }
+}
+
+// Told of every frame that is presented, by its time; of browsers that cannot tell, by the clock at each screen frame.
+function onFrame(video, told) {
+  if (video.requestVideoFrameCallback) video.requestVideoFrameCallback((_now, { mediaTime }) => told(mediaTime));
+  else requestAnimationFrame(() => told(video.currentTime));
 }

@@ -8,7 +8,9 @@ const KEYS = {
   ".": () => player.step(1),
   "[": () => player.faster(-1),
   "]": () => player.faster(1),
-  Home: () => player.seek(0),
+  Home: () => player.step(-Infinity),
+  End: () => player.step(Infinity),
+  l: () => player.loop(),
 };
 
 let unlock = () => {};
@@ -23,31 +25,39 @@ export function playPair(videos, unlocked) {
 }
 
 export function playingKey(event) {
-  if (!player.videos.length || !KEYS[event.key]) return false;
-  if (event.key === " " && event.target.matches("button, summary")) return false;
-  KEYS[event.key]();
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  if (!player.videos.length || !KEYS[key]) return false;
+  if (key === " " && event.target.matches("button, summary")) return false;
+  KEYS[key]();
   return true;
 }
 
 const bar = () => document.querySelector(".playing");
 
-function tell({ place, frames, rate, playing, speed, watched }) {
+// The sentences are the page's, in the rater's language.
+function tell({ place, frames, rate, playing, speed, loops, watched }) {
   const here = bar();
   if (!here) return;
-  const button = here.querySelector("[data-play]");
-  button.dataset.play = playing ? "pause" : "play";
-  button.setAttribute("aria-label", playing ? "Pause" : "Play");
+  const [play, loop] = [here.querySelector("[data-play]"), here.querySelector("[data-loop]")];
+  play.dataset.play = playing ? "pause" : "play";
+  play.setAttribute("aria-label", playing ? play.dataset.pauseText : play.dataset.playText);
+  loop.setAttribute("aria-pressed", String(loops));
   const slider = here.querySelector("input");
+  const said = { frame: place + 1, frames, seconds: (place / rate).toFixed(2), speed };
   slider.value = place;
-  slider.setAttribute("aria-valuetext", `frame ${place + 1} of ${frames}`);
-  here.querySelector("output").value = `${(place / rate).toFixed(2)} s · ${speed}×`;
+  slider.setAttribute("aria-valuetext", filled(slider.dataset.text, said));
+  const output = here.querySelector("output");
+  output.value = filled(output.dataset.text, said);
   if (watched) unlock();
 }
+
+const filled = (text, values) => text.replace(/{(\w+)}/g, (_all, name) => values[name]);
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest?.(".playing button");
   if (!button) return;
   if (button.dataset.play) player.toggle();
+  else if (button.dataset.loop !== undefined) player.loop();
   else if (button.dataset.step) player.step(Number(button.dataset.step));
   else player.faster(Number(button.dataset.faster));
 });
@@ -56,3 +66,5 @@ document.addEventListener("input", ({ target }) => {
   if (player.playing) player.pause();
   player.seek(Number(target.value));
 });
+// Only who went to the slider by keyboard moves it with the arrows; else they answer.
+document.addEventListener("pointerup", ({ target }) => { if (target.matches?.(".playing input")) target.blur(); });

@@ -7,7 +7,7 @@ import av
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from evalhub.studies.models import Checkpoint, Modality, Sample, Submission, SubmissionState
 from evalhub.studies.services import store_media
@@ -20,6 +20,14 @@ from tests.raters.conftest import Desk, make_desk
 __all__ = ["site"]  # a fixture
 
 RATE, FRAMES = 25, 75
+# Where each video's bright square begins, in pixels of the video.
+SQUARES = """() => [...document.querySelectorAll("video")].map((video) => {
+    const canvas = new OffscreenCanvas(320, 180);
+    const context = canvas.getContext("2d");
+    context.drawImage(video, 0, 0);
+    const row = context.getImageData(0, 90, 320, 1).data;
+    return [...Array(320).keys()].findIndex((place) => row[4 * place] > 140);
+})"""
 
 
 @pytest.fixture
@@ -120,15 +128,59 @@ def test_frame_by_frame_and_seeking(seated: Page) -> None:
     seated.keyboard.press("Home")
     paused(seated)
     assert numbers(seated) == [0, 0]
-
-
-def test_they_loop(seated: Page) -> None:
+    seated.keyboard.press("End")
     paused(seated)
-    seated.get_by_role("slider", name="Place in both videos").fill("70")
+    assert numbers(seated) == [FRAMES - 1, FRAMES - 1]
+
+
+def test_what_is_seen_after_a_step_is_the_same_frame(seated: Page) -> None:
+    """By the pixels: a frame's square stands where its number says, on both sides. Beta has 12 frames a second, so its
+    frame is seen for two or three of the other's."""
+    paused(seated)
+    for place in (0, 1, 2, 37, 38, 74):
+        seated.get_by_role("slider", name="Place in both videos").fill(str(place))
+        paused(seated)
+        until(seated, f"({SQUARES})().every((left) => left >= 0)")
+        at = sorted(seated.evaluate(SQUARES))
+        # Two pixels a frame of its own: Alpha moves by 2 for each, Beta by 2 for each of its slower ones.
+        expected = sorted((2 * number) % (320 - 16) for number in (place, place * 12 // RATE))
+        assert all(abs(found - wanted) <= 2 for found, wanted in zip(at, expected, strict=True)), (place, at, expected)
+
+
+def test_the_slider_s_own_keys_move_it_and_answer_nothing(seated: Page) -> None:
+    paused(seated)
+    seated.keyboard.press("Home")
+    slider = seated.get_by_role("slider", name="Place in both videos")
+    slider.focus()
+    for _ in range(3):
+        seated.keyboard.press("ArrowRight")
+    paused(seated)
+    assert numbers(seated) == [3, 3]
+    assert Vote.objects.count() == 0
+
+
+def test_they_loop_or_stay_at_the_end(seated: Page) -> None:
+    slider = seated.get_by_role("slider", name="Place in both videos")
+    paused(seated)
+    slider.fill("70")
     paused(seated)
     seated.keyboard.press("Space")
     until(seated, "[...document.querySelectorAll('video')].every((video) => video.currentTime < 2 && !video.paused)")
     assert abs(numbers(seated)[0] - numbers(seated)[1]) <= 2
+    paused(seated)
+    seated.keyboard.press("l")
+    expect(seated.get_by_role("button", name="Again and again")).to_have_attribute("aria-pressed", "false")
+    slider.fill("70")
+    paused(seated)
+    seated.keyboard.press("Space")
+    until(seated, "[...document.querySelectorAll('video')].every((video) => video.ended)")
+    expect(seated.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    expect(seated.get_by_label("Time, frame and speed")).to_have_text("2.96 s · 75/75 · 1×")
+    seated.keyboard.press("Space")  # from the start, since there is nothing after the end
+    until(seated, "[...document.querySelectorAll('video')].every((video) => !video.ended && video.currentTime < 2)")
+    slider.click(position={"x": 100, "y": 8})  # a slider that the mouse has left takes no key away from the answers
+    press(seated, "ArrowLeft")
+    expect(seated.get_by_role("button", name="Again and again")).to_have_attribute("aria-pressed", "false")
 
 
 def test_both_at_one_speed(seated: Page) -> None:
@@ -146,12 +198,30 @@ def test_answers_wait_until_both_were_watched(desk: Desk, site: str, page: Page)
     expect(page.get_by_role("button", name="Left")).to_be_disabled()
     page.keyboard.press("ArrowLeft")
     assert Vote.objects.count() == 0
+    page.keyboard.press("End")  # to have gone there is not to have watched
+    paused(page)
+    expect(page.get_by_role("button", name="Left")).to_be_disabled()
+    page.keyboard.press("Space")
     page.keyboard.press("]")
     page.keyboard.press("]")
     expect(page.get_by_role("button", name="Left")).to_be_enabled(timeout=15_000)
     press(page, "ArrowLeft")
     assert Vote.objects.count() == 1
     expect(page.get_by_role("button", name="Left")).to_be_disabled()
+
+
+def test_whoever_asked_for_less_motion_starts_them_herself(desk: Desk, site: str, browser: Browser) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = seat(context.new_page(), site, desk)
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    assert page.evaluate("[...document.querySelectorAll('video')].every((video) => video.paused)")
+    assert page.evaluate("[...document.querySelectorAll('video')].every((video) => video.muted)")
+    expect(page.get_by_text("no sound", exact=True)).to_be_visible()
+    page.keyboard.press("Space")
+    until(page, "[...document.querySelectorAll('video')].every((video) => !video.paused && video.currentTime > 0.2)")
+    page.keyboard.press("?")
+    expect(page.get_by_text("again and again, or once; videos have no sound")).to_be_visible()
+    context.close()
 
 
 def test_zoom_and_difference_are_for_videos_too(seated: Page) -> None:
