@@ -3,7 +3,7 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, lessons, mine, recruiting, review, ship, showing, visits
+from raters.views import desk, golds, lessons, mine, recruiting, review, rules, ship, showing, visits
 
 urlpatterns = [
     path("rate/mine/", mine.mine, name="mine"),  # before the studies: none is called so
@@ -24,6 +24,12 @@ urlpatterns = [
     path("rate/<slug:slug>/ahead/", desk.ahead, name="ahead"),
     path("studies/<slug:slug>/progress/", desk.progress, name="study_progress"),
     path("studies/<slug:slug>/raters/", review.review, name="rater_review"),
+    path("studies/<slug:slug>/golds/", golds.known_answers, name="known_answers"),
+    path("studies/<slug:slug>/golds/add/", golds.from_file, name="known_answers_add"),
+    path("studies/<slug:slug>/golds/known-answers.csv", golds.as_file, name="known_answers_file"),
+    path("studies/<slug:slug>/golds/<int:gold_id>/retire/", golds.retire, name="known_answer_retire"),
+    path("studies/<slug:slug>/rules/", rules.rater_rules, name="rater_rules"),
+    path("studies/<slug:slug>/rules/pay.csv", rules.pay, name="rater_pay"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/exclude/", review.exclude, name="rater_exclude"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/group/", review.group, name="rater_group"),
     path("take-part/<str:token>/", visits.take_part, name="take_part"),

@@ -8,6 +8,8 @@ from evalhub.studies.models import Criterion
 from raters.models.fits import Fit
 from raters.models.people import Enrolment
 
+OFTEN = 0.2  # of her answers; a few are fast, or interrupted, with everybody
+
 
 class Standing(models.Model):
     """One rater beside the newest official fit of one criterion; null where her votes cannot tell.
@@ -55,3 +57,13 @@ class Standing(models.Model):
     @property
     def repeat_share(self) -> float | None:
         return self.repeat_hits / self.repeat_total if self.repeat_total else None
+
+    @property
+    def flags(self) -> list[str]:
+        """What in her speed and attention is worth a look, in full sentences; nothing is decided by it."""
+        said = []
+        if (self.fast_share or 0) >= OFTEN:
+            said.append(f"{self.fast_share:.0%} of her answers took less than half a second.")
+        if (self.away_share or 0) >= OFTEN:
+            said.append(f"During {self.away_share:.0%} of her pairs the page was out of sight for two seconds or more.")
+        return said

@@ -5,10 +5,10 @@ from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from evalhub.celery import enqueue
 from evalhub.studies.models import LogEntry, Membership, Role, User
 from raters.models import Comparison, Enrolment, EnrolmentState, Rater, Remark, Skip
 from raters.services.enrolling import lock
+from raters.services.fitting import ask_for_refit
 from raters.services.visiting import forget_visits
 
 NOBODY = "an erased person"
@@ -28,7 +28,7 @@ def withdraw_consent(*, enrolment: Enrolment) -> Enrolment:
     _close_what_is_open(locked.rater, study=locked.study)
     # No actor: the log would put her name beside her number.
     LogEntry.write(study=locked.study, actor=None, verb="withdrew consent", subject=locked.rater)
-    enqueue("raters.refit", str(locked.study.pk))
+    ask_for_refit(locked.study)
     return locked
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from evalhub.problems import Refusal
 from evalhub.studies.models import LogEntry, Study, User
 from raters.models import Enrolment, EnrolmentState, RaterRules
+from raters.models.rules import SHARES
 from raters.services.enrolling import BY_RULE, lock
 from raters.services.records import Record, records_of
 
@@ -22,6 +23,7 @@ LEAST_CONTROLS = 5
 # Attentive people agree with a known answer in about 94 of 100 obvious pairs, and with themselves in fewer.
 FAIR_SHARE = 0.9
 
+LONGEST_SECONDS = 3_600
 FIELDS = tuple(field.name for field in RaterRules._meta.concrete_fields if field.name != "study")
 
 
@@ -64,10 +66,7 @@ def change_rules(*, study: Study, actor: User, **values: Any) -> RaterRules:
     before = model_to_dict(rules, FIELDS)
     for name, value in values.items():
         setattr(rules, name, value)
-    try:
-        rules.full_clean(exclude=["study"], validate_unique=False)
-    except ValidationError as error:
-        raise Refusal(_faults(error)) from None
+    _check(rules)
     after = model_to_dict(rules, FIELDS)
     changed = {name: [_plain(before[name]), _plain(after[name])] for name in FIELDS if before[name] != after[name]}
     if changed:
@@ -194,11 +193,29 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal | uuid.UUID) else value
 
 
-def _faults(error: ValidationError) -> str:
-    if not hasattr(error, "error_dict"):
-        return " ".join(error.messages)
-    parts = []
-    for name, faults in error.message_dict.items():
-        label = "" if name == "__all__" else f"{name.replace('_', ' ')}: "
-        parts += [f"{label}{fault.rstrip('.')}" for fault in faults]
-    return "These rules do not do: " + "; ".join(parts) + "."
+def _check(rules: RaterRules) -> None:
+    """Refusal for a value that a rule does not take; full sentences, since programs set rules too."""
+    try:
+        rules.clean_fields(exclude=["study"])
+    except ValidationError as error:
+        faults = [f"{name}: {fault.rstrip('.')}" for name, said in error.message_dict.items() for fault in said]
+        raise Refusal("These rules do not do: " + "; ".join(faults) + ".") from None
+    for name in SHARES:
+        share = getattr(rules, name)
+        if share is not None and not 0 <= share <= 1:  # also what is no number at all
+            raise Refusal(f"The rule {name} is a share from 0 to 1, got {share}.")
+    for name in ("accept_median_seconds", "use_median_seconds"):
+        seconds = getattr(rules, name)
+        if seconds is not None and not 0 <= seconds <= LONGEST_SECONDS:
+            raise Refusal(f"The rule {name} is a number of seconds from 0 to {LONGEST_SECONDS:,}, got {seconds}.")
+    if rules.pay_per_comparison is not None and rules.pay_per_comparison < 0:
+        raise Refusal(f"Pay is nothing or more, got {rules.pay_per_comparison}.")
+    if len(rules.currency) != 3 or not (rules.currency.isascii() and rules.currency.isalpha()):
+        raise Refusal(f"A currency is three letters such as USD, got “{rules.currency}”.")
+    rules.currency = rules.currency.upper()
+    often = [every for every in (rules.gold_every, rules.repeat_every) if every is not None]
+    if any(every < 2 for every in often) or sum(1 / every for every in often) > 0.5 + 1e-9:
+        raise Refusal(
+            "Controls may be half of the comparisons at most: one known answer in "
+            f"{rules.gold_every or 'none'} and one repeat in {rules.repeat_every or 'none'} are more; set higher."
+        )
