@@ -5,6 +5,7 @@ from django.urls import path
 from raters.api import ExclusionView, RatersView, ShipTestsView
 from raters.exports.views import CardView, ExportView
 from raters.recruiting_api import RecruitmentClosureView, RecruitmentsView, VisitsView
+from raters.recruiting_api import RecruitmentClosureView, RecruitmentsView, VisitsView
 from raters.reports_api import ReportsView
 from raters.rules_api import AccountsView, KnownAnswersView, RetirementView, RulesView
 
@@ -28,6 +29,17 @@ urlpatterns = [
     ),
     path(
         "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/visits/", VisitsView.as_view(), name="recruitment_visits"
+    ),
+    path("studies/<slug:slug>/recruitments/", RecruitmentsView.as_view(), name="recruitments"),
+    path(
+        "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/closure/",
+        RecruitmentClosureView.as_view(),
+        name="recruitment_closure",
+    ),
+    path(
+        "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/visits/",
+        VisitsView.as_view(),
+        name="recruitment_visits",
     ),
     path("studies/<slug:slug>/ship-tests/", ShipTestsView.as_view(), name="ship_tests"),
     path("studies/<slug:slug>/exports/card.md", CardView.as_view(), name="export_card"),
