@@ -5,7 +5,6 @@ from django.urls import path
 from raters.api import ExclusionView, RatersView, ShipTestsView
 from raters.exports.views import CardView, ExportView
 from raters.recruiting_api import RecruitmentClosureView, RecruitmentsView, VisitsView
-from raters.recruiting_api import RecruitmentClosureView, RecruitmentsView, VisitsView
 from raters.reports_api import ReportsView
 from raters.rules_api import AccountsView, KnownAnswersView, RetirementView, RulesView
 
@@ -21,15 +20,6 @@ urlpatterns = [
     path("studies/<slug:slug>/rater-rules/", RulesView.as_view(), name="rater_rules"),
     path("studies/<slug:slug>/rater-accounts/", AccountsView.as_view(), name="rater_accounts"),
     path("studies/<slug:slug>/reports/", ReportsView.as_view(), name="reports"),
-    path("studies/<slug:slug>/recruitments/", RecruitmentsView.as_view(), name="recruitments"),
-    path(
-        "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/closure/",
-        RecruitmentClosureView.as_view(),
-        name="recruitment_closure",
-    ),
-    path(
-        "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/visits/", VisitsView.as_view(), name="recruitment_visits"
-    ),
     path("studies/<slug:slug>/recruitments/", RecruitmentsView.as_view(), name="recruitments"),
     path(
         "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/closure/",
