@@ -1,5 +1,6 @@
 """Raters and ship tests for programs."""
 
+from typing import Protocol
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
@@ -35,6 +36,12 @@ class StandingSerializer(serializers.ModelSerializer):
         exclude = ("id", "enrolment", "criterion")
 
 
+class Reviewed(Protocol):
+    """An enrolment as `raters_of` gives it."""
+
+    on_criterion: list[Standing]
+
+
 class RaterSerializer(serializers.Serializer):
     rater = serializers.UUIDField(source="rater_id")
     simulated = serializers.BooleanField(source="rater.simulated")
@@ -45,8 +52,8 @@ class RaterSerializer(serializers.Serializer):
     standing = serializers.SerializerMethodField()
 
     @extend_schema_field(StandingSerializer(allow_null=True))
-    def get_standing(self, enrolment: Enrolment) -> dict[str, object] | None:
-        found = enrolment.on_criterion  # type: ignore[attr-defined]  # what `raters_of` fetched with her
+    def get_standing(self, enrolment: Reviewed) -> dict[str, object] | None:
+        found = enrolment.on_criterion
         return StandingSerializer(found[0]).data if found else None
 
 
