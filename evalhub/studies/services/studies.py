@@ -26,6 +26,7 @@ from evalhub.studies.models import (
 )
 from evalhub.studies.services import webhooks
 
+RESERVED = frozenset({"mine"})  # addresses of raters that no study may have
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 DEFAULT_CRITERIA = [("quality", "Quality", "Which picture is better?")]
 # What an owner may change at any time, and what publishing freezes.
@@ -63,6 +64,8 @@ def create_study(
         raise Refusal(
             f"A study's slug is 1 to 64 lower-case letters, digits and hyphens (“faces-4x”); got “{slug[:100]}”."
         )
+    if slug in RESERVED:
+        raise Refusal(f"The slug “{slug}” stands for a page of raters; choose another.")
     if not name.strip():
         raise Refusal("A study needs a name.")
     if modality not in Modality.values:
