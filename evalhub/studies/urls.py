@@ -7,6 +7,7 @@ from django.views.i18n import set_language
 
 from evalhub.studies.views import (
     accounts,
+    gallery,
     media,
     members,
     prompts,
@@ -70,6 +71,7 @@ _members = [
 
 _submissions = [
     path("studies/<slug:slug>/submissions/", submissions.submissions, name="submissions"),
+    path("studies/<slug:slug>/gallery/", gallery.gallery, name="gallery"),
     path("studies/<slug:slug>/submit/", submit.submit, name="submit"),
     path("studies/<slug:slug>/submit/layout/", submit.submit_layout, name="submit_layout"),
     path("submissions/<uuid:submission_id>/", submissions.submission, name="submission"),
