@@ -132,6 +132,7 @@ STATIC_ROOT = HOME / "staticfiles"
 STATICFILES_DIRS = [
     SOURCE / "static",
     ("htmx", SOURCE / "node_modules" / "htmx.org" / "dist"),
+    ("openseadragon", SOURCE / "node_modules" / "openseadragon" / "build" / "openseadragon"),
 ]
 
 # -- people -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.utils import timezone
 from evalhub.studies.models import Checkpoint, Media, Prompt, Sample, Study, one_of
 from raters.models.golds import GoldUse
 from raters.models.people import Rater
-from raters.presentation import LONGEST_WHOLE, OUTLINE, POLICIES, TILED, WHOLE
+from raters.presentation import LONGEST_WHOLE, OUTLINE, POLICIES, TILED, WHOLE, pyramid
 
 
 class Reason(models.TextChoices):
@@ -57,6 +57,8 @@ class PresentationCopy(models.Model):
     Two samples may be compared once they have copies of equal dimensions for the same prompt. The row is written after
     its file. A file that cannot be encoded gets a row with the reason, so that it is not tried again for ever.
     """
+
+    TILE = pyramid.TILE  # pixels a side, of a copy in tiles
 
     study = models.ForeignKey(Study, models.CASCADE, related_name="copies")
     media = models.ForeignKey(Media, models.CASCADE, related_name="copies")

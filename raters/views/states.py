@@ -13,6 +13,7 @@ from raters.services.limits import allowance
 from raters.words import as_html
 
 COMPARE = "raters/compare.html"
+GIVEN_KEYS = {"source": "I", "mask": "K", "reference": "R"}
 
 
 def page_of(enrolment: Enrolment, context: dict[str, Any]) -> str:
@@ -55,10 +56,16 @@ def pair(enrolment: Enrolment, comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def attachments(comparison: Comparison) -> list[dict[str, str]]:
-    """What the prompt gives: source, mask, reference, those it has."""
+def attachments(comparison: Comparison) -> list[dict[str, Any]]:
+    """What the prompt gives: source, mask, reference, those it has; where each is, and which key shows it."""
     return [
-        {"name": name, "address": reverse("given", args=[comparison.token, name])} for name in given_copies(comparison)
+        {
+            "name": name,
+            "address": reverse("given", args=[comparison.token, name]),
+            "key": GIVEN_KEYS[name],
+            "tiled": copy.is_tiled,
+        }
+        for name, copy in given_copies(comparison).items()
     ]
 
 

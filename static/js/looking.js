@@ -1,5 +1,6 @@
 // How the rater works the viewer: keys, wheel, fingers, and the panel with a button for each.
 
+import { listen } from "./given.js";
 import { Viewer } from "./viewer.js";
 
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -13,6 +14,7 @@ const panel = document.getElementById("looking");
 const help = document.getElementById("help");
 
 export const viewer = new Viewer(tell);
+listen(viewer.given);
 
 const ACTIONS = {
   "+": () => viewer.nearer(),
@@ -32,11 +34,11 @@ const ACTIONS = {
 export function lookingKey(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (help.open) return key !== "Escape";
-  if (event.target.matches?.(".amount") && STEPS[key]) return null;
+  if (event.target.matches?.("[type=range]") && STEPS[key]) return null;
   if (key === HOLD) viewer.flip(true);
   else if (event.shiftKey && STEPS[key]) viewer.step(...STEPS[key]);
   else if (ACTIONS[key]) ACTIONS[key]();
-  else return viewer.other && viewer.view === "side";
+  else return viewer.given.key(event, key) || (viewer.other && viewer.view === "side");
   return true;
 }
 
@@ -71,7 +73,7 @@ const hold = panel.querySelector("[data-hold]");
 hold.addEventListener("pointerdown", () => viewer.flip(true));
 for (const end of ["pointerup", "pointerleave", "pointercancel"]) hold.addEventListener(end, () => viewer.flip(false));
 
-const over = (event) => event.target.closest?.(".pane");
+const over = (event) => event.target.closest?.(".pane, .context");
 document.addEventListener("wheel", (event) => over(event) && viewer.wheel(event), { passive: false });
 document.addEventListener("pointerdown", (event) => over(event) && viewer.down(event));
 document.addEventListener("pointermove", (event) => viewer.drag(event));

@@ -24,10 +24,10 @@ export async function show() {
     send(kept);
     return;
   }
-  const sides = [...here.querySelectorAll(".pane > *")];
-  const videos = sides.filter((side) => side.matches("video"));
+  const videos = [...here.querySelectorAll(".pane > video")];
+  viewer.take(here); // first: of a large picture only what is seen is fetched
   try {
-    await Promise.all(sides.filter((side) => !side.matches("video")).map((image) => image.decode()));
+    await viewer.ready();
     await Player.ready(videos);
   } catch {
     if (here.isConnected) await again();
@@ -36,7 +36,6 @@ export async function show() {
   if (!here.isConnected) return;
   soon();
   say("");
-  viewer.take(here);
   requestAnimationFrame((now) => {
     here.classList.add("revealed");
     desk().dataset.revealed = "";

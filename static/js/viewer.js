@@ -2,6 +2,9 @@
 // time in the same place, under a slider, or as their difference. Pictures are enlarged by whole screen pixels, so that
 // no pixel is blurred or larger than its neighbours, or shrunk where there is no room.
 
+import { Given } from "./given.js";
+import { layerOf, sizeOf } from "./layers.js";
+
 const STEP = 1.25;
 const MOVE = 0.1; // of what is seen, by one press of a key
 const MOST = 32; // screen pixels to a picture's pixel
@@ -16,20 +19,41 @@ export class Viewer {
     this.pointers = new Map();
     this.other = false;
     this.resized = new ResizeObserver(() => this.draw());
+    this.layers = [];
+    this.given = new Given(this);
   }
 
   // A new pair is before her: seen whole, in the view she has chosen.
   take(pair) {
+    this.resized.disconnect();
+    for (const layer of this.layers) layer.release();
     this.pair = pair;
     this.panes = [...pair.querySelectorAll(".pane")];
-    this.sides = [...pair.querySelectorAll(".pane > *")];
-    const [side] = this.sides;
-    this.size = { width: Number(side.getAttribute("width")), height: Number(side.getAttribute("height")) };
+    const sides = this.panes.map((pane) => pane.firstElementChild);
+    this.size = sizeOf(sides[0]);
+    this.layers = sides.map(layerOf);
+    this.sides = [...this.layers];
     this.pointers.clear();
     this.other = false;
-    this.resized.disconnect();
+    this.given.take();
     this.whole();
     this.resized.observe(this.panes[0]);
+  }
+
+  // Once both sides can be seen.
+  async ready() {
+    await Promise.all(this.sides.map((side) => side.ready()));
+  }
+
+  add(layer) {
+    this.layers.push(layer);
+    this.draw();
+    return layer;
+  }
+
+  drop(layer) {
+    this.layers.splice(this.layers.indexOf(layer), 1);
+    layer.release();
   }
 
   get room() {
@@ -118,11 +142,11 @@ export class Viewer {
     const left = onPixel(this.room.width / 2 - this.centre.x * width);
     const top = onPixel(this.room.height / 2 - this.centre.y * height);
     this.pair.classList.add("placed");
-    this.pair.classList.toggle("enlarged", this.scale >= 1 && Number.isInteger(this.scale));
+    const enlarged = this.scale >= 1 && Number.isInteger(this.scale);
+    this.pair.classList.toggle("enlarged", enlarged);
     this.pair.classList.toggle("movable", width > this.room.width + 1 || height > this.room.height + 1);
-    for (const side of this.sides) {
-      Object.assign(side.style, { width: `${width}px`, height: `${height}px`, translate: `${left}px ${top}px` });
-    }
+    const { room } = this;
+    for (const layer of this.layers) layer.lie({ left, top, width, height, room, enlarged });
     this.place = { left, top, width, height }; // of the whole picture in its pane, in CSS pixels
     this.pair.style.setProperty("--cut", `${this.amounts.slider}%`);
     this.pair.style.setProperty("--gain", this.amounts.difference);
@@ -187,9 +211,9 @@ export class Viewer {
     return Math.round(100 * Math.min(1, Math.max(0, this.pointOf(event).x / this.room.width)));
   }
 
-  // Where in its pane an event happened; both panes show the same part.
+  // Where in its pane an event happened; all panes show the same part.
   pointOf({ clientX, clientY }) {
-    const boxes = this.panes.map((pane) => pane.getBoundingClientRect());
+    const boxes = [...this.pair.querySelectorAll(".pane, .context")].map((pane) => pane.getBoundingClientRect());
     const box = boxes.find((each) => clientX >= each.left && clientX < each.right && clientY >= each.top && clientY < each.bottom);
     const { left, top } = box ?? boxes[0];
     return { x: clientX - left, y: clientY - top };
