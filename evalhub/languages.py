@@ -9,7 +9,7 @@ from django.utils import translation
 
 # The pages that raters see. Researchers' pages and the API are not translated, and a page that is in two languages by
 # halves can be read by nobody, least of all by a screen reader.
-FOR_RATERS = re.compile(r"/(?:rate|join|accounts|enter|language)/|/(?:studies/)?$")
+FOR_RATERS = re.compile(r"/(?:rate|join|take-part|accounts|language)/|/(?:studies/)?$")
 
 
 class TranslatedRequest(HttpRequest):

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, golds, lessons, mine, recruiting, review, rules, ship, showing, visits
+from raters.views import desk, golds, lessons, mine, preview, recruiting, review, rules, ship, showing, visits
 
 urlpatterns = [
     path("rate/mine/", mine.mine, name="mine"),  # before the studies: none is called so
@@ -22,6 +22,8 @@ urlpatterns = [
     path("rate/<slug:slug>/undo/", desk.undo, name="undo"),
     path("rate/<slug:slug>/see/", desk.see, name="see"),
     path("rate/<slug:slug>/ahead/", desk.ahead, name="ahead"),
+    path("studies/<slug:slug>/preview/", preview.preview, name="preview"),
+    path("studies/<slug:slug>/preview/<int:number>/<str:name>", preview.preview_picture, name="preview_picture"),
     path("studies/<slug:slug>/progress/", desk.progress, name="study_progress"),
     path("studies/<slug:slug>/raters/", review.review, name="rater_review"),
     path("studies/<slug:slug>/golds/", golds.known_answers, name="known_answers"),

@@ -37,7 +37,7 @@ def checklist(study: Study) -> list[Step]:
 
 def _questions(study: Study) -> Step:
     names = list(study.criteria.values_list("name", flat=True))
-    says = f"{len(names)}: {', '.join(names)}." if names else "Raters are asked nothing yet."
+    says = f"{_counted(len(names), 'question')}: {', '.join(names)}." if names else "Raters are asked nothing yet."
     return Step("Questions", says, "study_questions", bool(names), needed=True)
 
 
@@ -55,7 +55,7 @@ def _prompts(study: Study) -> list[Step]:
         for part in ("sources", "masks", "references")
         if counted[part]
     ]
-    says = f"{', '.join([f'{count:,}', *with_parts])}." if count else "There is none yet."
+    says = f"{', '.join([_counted(count, 'prompt'), *with_parts])}." if count else "There is none yet."
     steps = [Step("Prompts", says, "prompts", count > 0, needed=True)]
     if PromptList.objects.filter(study=study).exists():
         steps.append(
@@ -82,7 +82,7 @@ def _texts(study: Study) -> list[Step]:
 def _showing(study: Study) -> Step:
     parts = [f"at most {study.presentation_edge:,} pixels a side"]
     if study.reason_tags:
-        parts.append(f"{len(study.reason_tags)} reasons to tick")
+        parts.append(f"{_counted(len(study.reason_tags), 'reason')} to tick")
     if study.is_sensitive:
         parts.append("blurred until a rater agrees")
     return Step("Showing", f"{', '.join(parts)}.".capitalize(), "study_section", section="showing")
@@ -90,7 +90,11 @@ def _showing(study: Study) -> Step:
 
 def _contestants(study: Study) -> Step:
     complete = study.checkpoints.filter(submission__state=SubmissionState.COMPLETE).count()
-    says = f"{complete:,} complete submission{'' if complete == 1 else 's'}."
+    says = f"{_counted(complete, 'complete submission')}."
     if complete < 2:
         says += " Raters see a first pair once two are complete; that may be after publishing."
     return Step("Contestants", says, "submissions", complete >= 2)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
