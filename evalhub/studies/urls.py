@@ -1,7 +1,7 @@
 """Pages, grouped by what they are about."""
 
 from django.contrib.auth import views as auth_views
-from django.urls import URLPattern, path, reverse_lazy
+from django.urls import URLPattern, URLResolver, include, path, reverse_lazy
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
@@ -24,6 +24,11 @@ _accounts = [
     path("theme/", accounts.theme, name="theme"),
     path("language/", set_language, name="set_language"),
     path("accounts/login/", accounts.SignIn.as_view(), name="login"),
+    # The names by which allauth asks for pages of ours and its own.
+    path("accounts/login/", accounts.SignIn.as_view(), name="account_login"),
+    path("accounts/sso/", include("allauth.socialaccount.urls")),
+    path("accounts/oidc/<str:provider_id>/login/", accounts.single_sign_on),
+    path("accounts/", include("allauth.socialaccount.providers.openid_connect.urls")),
     path("accounts/logout/", auth_views.LogoutView.as_view(), name="logout"),
     path("accounts/password/", accounts.PasswordChange.as_view(), name="password_change"),
     path("accounts/reset/", accounts.PasswordReset.as_view(), name="password_reset"),
@@ -85,7 +90,7 @@ _webhooks = [
     path("studies/<slug:slug>/webhooks/calls/<uuid:call_id>/", webhooks.webhook_send_again, name="webhook_send_again"),
 ]
 
-urlpatterns: list[URLPattern] = [
+urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="studies"), name="home"),
     *_accounts,
     *_studies,

@@ -1,8 +1,10 @@
 """Signing in and out, the first administrator, passwords, and the look of the pages."""
 
 import hashlib
+import logging
 from typing import Any
 
+from allauth.socialaccount.providers.openid_connect.views import login as openid_connect_login
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -14,12 +16,15 @@ from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods, require_POST
+from requests import RequestException
 from rest_framework.throttling import SimpleRateThrottle
 
 from evalhub.problems import Conflict
 from evalhub.studies import services
 from evalhub.studies.forms import AccountForm, SignInForm
 from evalhub.studies.models import User
+
+log = logging.getLogger(__name__)
 
 THEMES = ("light", "dark")
 A_YEAR = 365 * 24 * 3600
@@ -71,6 +76,19 @@ class SignIn(auth_views.LoginView):
 
     def form_invalid(self, form: Any) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(sso=settings.OIDC_NAME if settings.OIDC_SERVER_URL else "", **kwargs)
+
+
+@require_http_methods(["GET"])
+def single_sign_on(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """On to the organisation's sign-in; a page when that does not answer."""
+    try:
+        return openid_connect_login(request, provider_id)
+    except RequestException as error:
+        log.warning("The sign-in of %s does not answer: %s", settings.OIDC_NAME, error)
+        return render(request, "socialaccount/authentication_error.html", status=502)
 
 
 @require_http_methods(["GET", "HEAD"])
