@@ -50,13 +50,21 @@ class WaysForm(forms.Form):
         help_text="A visit is complete after so many. Empty: when nothing is left to compare.",
     )
     completion_code = forms.CharField(
-        required=False, max_length=64, help_text="Given to whoever completes. Prolific shows it with the study."
+        required=False,
+        max_length=64,
+        help_text="Given to whoever completes. Empty: one is made, but for an open link, where few want one.",
     )
     screened_out_code = forms.CharField(
-        required=False, max_length=64, help_text="Given to whoever is screened out. Empty: she is asked to return it."
+        required=False,
+        max_length=64,
+        label="Screen-out code",
+        help_text="Given to whoever is screened out. Empty: she is asked to return her submission.",
     )
     no_consent_code = forms.CharField(
-        required=False, max_length=64, help_text="Given to whoever does not agree. Empty: she is asked to return it."
+        required=False,
+        max_length=64,
+        label="No-consent code",
+        help_text="Given to whoever does not agree. Empty: she is asked to return her submission.",
     )
 
 

@@ -70,7 +70,8 @@ def _by_link(request: HttpRequest, recruitment: Recruitment) -> HttpResponse:
     study = recruitment.study
     user = request.user if isinstance(request.user, User) else None
     role = role_in(Actor(user), study) if user else ""
-    if role == Role.RATER and "code" not in request.POST:
+    if user and role == Role.RATER and "code" not in request.POST:
+        _remember(request, user)
         return redirect("rate", study.slug)
     if role not in {"", Role.RATER}:
         raise Refusal(
@@ -153,9 +154,14 @@ def _seated(request: HttpRequest, visit: Visit) -> HttpResponse:
         raise Refusal(_("Your answers were erased as you asked, so there is nothing to go on with."))
     if request.user != user:
         login(request, user)
+    _remember(request, user)
+    return redirect("rate", visit.recruitment.study.slug)
+
+
+def _remember(request: HttpRequest, user: User) -> None:
+    """Without a password her browser is all that knows her."""
     if not user.has_usable_password():
         request.session.set_expiry(REMEMBERED)
-    return redirect("rate", visit.recruitment.study.slug)
 
 
 # -- leaving ------------------------------------------------------------------------------------------------------

@@ -2,22 +2,29 @@
 
 import csv
 import io
+import json
+import os
 import re
+import subprocess
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from pytest_django.live_server_helper import LiveServer
 
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import Membership, Role, Study, StudyState, User
 from evalhub.studies.services import create_token
 from raters.models import Recruitment, Visit, VisitOutcome
+from raters.platforms import prolific
 from raters.services.recruiting import change_recruitment, open_recruitment
 from tests.raters.arrivals import PID, SESSION, answer, begin, from_prolific, owner_of, way_in
-from tests.raters.conftest import Desk
+from tests.raters.conftest import Desk, make_desk
 
+DOCS = Path(__file__).parents[2] / "docs" / "recruiting.md"
 HOSTILE = "<script>alert(1)</script>"
 PAGES = ("", "{}/", "{}/visits.csv", "{}/question.xml")
 
@@ -194,3 +201,22 @@ def test_programs_make_read_and_close_ways_in(olga: Client, desk: Desk) -> None:
     assert (refused.status_code, refused["Content-Type"]) == (409, "application/problem+json")
     for odd in ({}, {"platform": "x", "name": "y"}, {"platform": "link", "name": "y", "comparisons": "many"}):
         assert client.post(root, odd, "application/json").status_code in {400, 422}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commands_of_the_documentation_run_as_printed(live_server: LiveServer) -> None:
+    owner = owner_of(make_desk())
+    _, secret = create_token(user=owner, name="script")
+    (block,) = re.findall(r"```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    given = {"EVALHUB_TOKEN": secret, "EVALHUB_URL": live_server.url, "STUDY": "study"}
+    done = subprocess.run(["sh", "-eu", "-c", block], env={**os.environ, **given}, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made, listed = (json.loads(line) for line in done.stdout.decode().replace("}[", "}\n[").splitlines())
+    assert [made["id"]] == [each["id"] for each in listed]
+    assert (made["name"], made["comparisons"]) == ("autumn", 50)
+
+
+def test_the_documentation_says_what_prolific_is_given_and_told() -> None:
+    page = DOCS.read_text().replace("\n", " ")
+    assert prolific.study_address("") in page
+    assert prolific.way_back("CODE") in page
