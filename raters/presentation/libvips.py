@@ -1,8 +1,9 @@
 """One large picture, read by libvips as it streams by and encoded anew: the program that `large` runs.
 
 The policy `tiles-1` is that of `stills` in all but the file: the first picture, 8 bits a channel, turned as EXIF says,
-sRGB, on mid-grey where transparent, scaled by Lanczos into the canvas; cut into a pyramid of tiles, each level the mean
-of four pixels of the next, each tile lossless WebP of fixed settings and nothing else. Equal pixels give equal bytes.
+sRGB, on mid-grey where transparent, shrunk by Lanczos into the canvas or enlarged by cubic interpolation; cut into a
+pyramid of tiles, each level the mean of four pixels of the next, each tile lossless WebP of fixed settings and nothing
+else. Equal pixels give equal bytes.
 
 libvips holds a few rows of tiles at a time. What cannot be read in order is read first: a turned picture into a file of
 its own beside the result, an interlaced PNG, a progressive JPEG, WebP and AVIF into memory, at most 1.6 GB.
@@ -96,12 +97,27 @@ def on_canvas(picture: pyvips.Image, size: Size) -> pyvips.Image:
     """The picture scaled into `size`, centred on mid-grey."""
     own = (picture.width, picture.height)
     inner, corner = stills.placed(own, size)
-    if inner != own:
+    if inner[0] > own[0] or inner[1] > own[1]:
+        picture = _enlarged(picture, inner)
+    elif inner != own:
         picture = picture.resize(inner[0] / own[0], vscale=inner[1] / own[1], kernel="lanczos3")
     if inner != size:
         picture = picture.embed(*corner, *size, extend="background", background=list(stills.GREY))
     assert (picture.width, picture.height) == size
     return picture
+
+
+def _enlarged(picture: pyvips.Image, inner: Size) -> pyvips.Image:
+    """By cubic interpolation, the middle of each pixel where it was; libvips' own enlarging holds the corner still."""
+    across, down = inner[0] / picture.width, inner[1] / picture.height
+    return picture.affine(
+        [across, 0, 0, down],
+        interpolate=pyvips.Interpolate.new("bicubic"),
+        odx=(across - 1) / 2,
+        ody=(down - 1) / 2,
+        oarea=[0, 0, *inner],
+        extend="copy",
+    )
 
 
 def _opened(form: str, access: str) -> pyvips.Image:

@@ -66,7 +66,9 @@ def window(page: Page) -> NDArray[np.int64]:
 
 def levels(page: Page) -> list[int]:
     """The level in the middle of each pane, the context's too, from the left."""
-    boxes = sorted((pane.bounding_box() or {} for pane in page.locator(".pane, .context").all()), key=lambda box: box["x"])
+    boxes = sorted(
+        (pane.bounding_box() or {} for pane in page.locator(".pane, .context").all()), key=lambda box: box["x"]
+    )
     seen = window(page)
     return [int(seen[round(box["y"] + box["height"] / 2) + 3, round(box["x"] + box["width"] / 2) + 3]) for box in boxes]
 
@@ -114,11 +116,13 @@ def test_source_and_reference_in_place_and_beside(seated: Page) -> None:
     # It moves with the sides.
     page.keyboard.press("z")
     page.keyboard.press("Shift+ArrowRight")
-    until(page, "new Set([...document.querySelectorAll('.pane > img, .context > img')].map((each) => each.style.translate)).size === 1")
+    until(
+        page,
+        "new Set([...document.querySelectorAll('.pane > img, .context > img')].map((each) => each.style.translate)).size === 1",
+    )
     page.keyboard.press("Shift+I")
     page.wait_for_timeout(200)
     assert levels(page) == [left, SOURCE, right]
-    page.screenshot(path="/tmp/big/shots/given.png")
     # The choice stays from pair to pair, where there is one.
     press(page, "ArrowLeft")
     expect(page.locator(".context")).to_have_count(page.locator(".attachments").count())
@@ -130,7 +134,6 @@ def test_the_masks_outline_is_sharp_at_any_zoom(seated: Page) -> None:
     page.keyboard.press("k")
     expect(page.locator(".outline")).to_have_count(2)
     page.wait_for_timeout(200)
-    page.screenshot(path="/tmp/big/shots/outline.png")
     spotless(page)
 
     def lines() -> list[int]:
@@ -150,7 +153,9 @@ def test_the_masks_outline_is_sharp_at_any_zoom(seated: Page) -> None:
     changed = window(page) != before
     for pane in page.locator(".pane").all():
         box = pane.bounding_box() or {}
-        part = changed[round(box["y"]) : round(box["y"] + box["height"]), round(box["x"]) : round(box["x"] + box["width"])]
+        part = changed[
+            round(box["y"]) : round(box["y"] + box["height"]), round(box["x"]) : round(box["x"] + box["width"])
+        ]
         rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
         scale = min(box["width"] / SIZE[0], box["height"] / SIZE[1])
         corner = (box["width"] - SIZE[0] * scale) / 2, (box["height"] - SIZE[1] * scale) / 2
@@ -188,7 +193,6 @@ def test_on_a_phone(seated: Page) -> None:
     page.get_by_role("button", name="Beside the sides: the source").click()
     expect(page.locator(".context")).to_be_visible()
     page.wait_for_timeout(200)
-    page.screenshot(path="/tmp/big/shots/phone.png")
     places = [pane.bounding_box() or {} for pane in page.locator(".pane, .context").all()]
     assert len({round(place["x"]) for place in places}) == 1  # one above the other
     spotless(page)

@@ -132,7 +132,6 @@ def test_two_large_pictures_are_one_to_look_at(seated: Page) -> None:
     drawn(page)
     assert mean(page) == pytest.approx(min(255, 8 * abs(right - left)), abs=8)
     page.keyboard.press("d")
-    page.screenshot(path="/tmp/big/shots/tiles.png")
 
     # The source, in place of both and beside them.
     page.keyboard.down("i")
@@ -145,7 +144,6 @@ def test_two_large_pictures_are_one_to_look_at(seated: Page) -> None:
     expect(page.locator(".context canvas")).to_have_count(1)
     drawn(page)
     assert in_step(page) == pytest.approx(right - left, abs=1)
-    page.screenshot(path="/tmp/big/shots/tiles-beside.png")
     assert Vote.objects.count() == 0
 
     # The next pair: the viewers of this one are gone.

@@ -1,0 +1,378 @@
+"""Pictures above 4,096 pixels: cut into tiles under one policy, served tile by tile to whom they were drawn for."""
+
+import io
+import json
+import re
+import resource
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.test import Client
+from django.utils import timezone
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, PngImagePlugin
+from skimage import data
+
+from raters import services
+from raters.models import PresentationCopy
+from raters.presentation import (
+    LONGEST_WHOLE,
+    TILED,
+    WHOLE,
+    Canvas,
+    Shape,
+    Unpresentable,
+    large,
+    policy,
+    present,
+    pyramid,
+)
+from raters.presentation.stills import GREY, fit, read
+from tests.raters.conftest import Desk, noise, offer, png, store
+
+WIDE = (4200, 70)  # more than 4,096 pixels on a side, and cut in no time
+SMALL = (700, 530)  # for the policy itself, which knows no least size
+Pixels = NDArray[np.uint8]
+
+
+def photograph(size: tuple[int, int]) -> Image.Image:
+    return Image.fromarray(data.astronaut()).resize(size, Image.Resampling.BICUBIC)
+
+
+def saved(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def cut(folder: Path, content: bytes, form: str, size: tuple[int, int], policy: str = TILED) -> bytes:
+    """The file of tiles that is made of a picture's file."""
+    source, target = folder / "source", folder / "target"
+    source.write_bytes(content)
+    with source.open("rb") as file:
+        large.present(policy, file, form, size, target)
+    return target.read_bytes()
+
+
+def joined(content: bytes, size: tuple[int, int], level: int) -> Pixels:
+    """One level, put together from its tiles; each of them is lossless WebP and nothing else."""
+    file = io.BytesIO(content)
+    whole = Image.new("RGB", pyramid.levels(size)[level])
+    for each, column, row in pyramid.tiles(size):
+        if each == level:
+            number = pyramid.number(size, level, column, row)
+            assert number is not None
+            tile = pyramid.record_of(file, number)
+            assert tile[:4] == b"RIFF"
+            assert tile[8:16] == b"WEBPVP8L"
+            with Image.open(io.BytesIO(tile)) as picture:
+                whole.paste(picture, (column * pyramid.TILE, row * pyramid.TILE))
+    return np.asarray(whole)
+
+
+# -- cutting ------------------------------------------------------------------------------------------------------
+
+
+def test_every_pixel_of_a_large_photograph_is_in_its_tile(tmp_path: Path) -> None:
+    """6,001 × 4,500 pixels, so that the levels' sizes are odd; in bounded memory, and the coarser levels are its means."""
+    size = (6001, 4500)
+    picture = photograph(size)
+    content = cut(tmp_path, saved(picture, compress_level=1), "png", size)
+    finest = len(pyramid.levels(size)) - 1
+    np.testing.assert_array_equal(joined(content, size, finest), np.asarray(picture))
+    for level in range(finest):
+        finer = joined(content, size, level + 1).astype(int)
+        even = np.pad(finer, [(0, finer.shape[0] % 2), (0, finer.shape[1] % 2), (0, 0)], mode="edge")
+        means = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+        assert np.abs(joined(content, size, level) - means).max() <= 1
+    overview = pyramid.record_of(io.BytesIO(content), 0)
+    with Image.open(io.BytesIO(overview)) as whole:
+        assert whole.size == (1501, 1125)
+        np.testing.assert_array_equal(np.asarray(whole), joined(content, size, finest - 2))
+    # The largest child so far; Pillow would hold 108 MB of source and as much again.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 400 * 1024
+
+
+def twins() -> dict[str, tuple[bytes, str]]:
+    """Files whose pixels are equal, and nothing else."""
+    picture = photograph(SMALL)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", "made by Alpha, seed 7")
+    exif = Image.Exif()
+    exif[0x010E] = "Alpha"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    sixteen = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    assert sixteen.max() > 255
+    return {
+        "text and a payload": (saved(picture, pnginfo=text) + b"trailing payload of Alpha", "png"),
+        "opaque alpha": (saved(picture.convert("RGBA")), "png"),
+        "WebP with EXIF and XMP": (saved(picture, "WEBP", lossless=True, exif=exif.tobytes(), xmp=b"<Alpha/>"), "webp"),
+        "TIFF with a profile": (saved(picture, "TIFF", icc_profile=profile, compression="tiff_lzw"), "tiff"),
+        "a broken profile": (saved(picture, icc_profile=b"not a profile" * 20), "png"),
+        "turned": (saved(picture.transpose(Image.Transpose.ROTATE_90), exif=turned), "png"),
+    }
+
+
+def test_equal_pixels_give_equal_tiles_whatever_the_file(tmp_path: Path) -> None:
+    plain = cut(tmp_path, saved(photograph(SMALL)), "png", SMALL)
+    assert b"Alpha" not in plain
+    for name, (content, form) in twins().items():
+        assert cut(tmp_path, content, form, SMALL) == plain, name
+
+
+def test_the_rules_are_those_of_whole_pictures(tmp_path: Path) -> None:
+    """Transparency, depth, grey, CMYK, other profiles, other sizes: the same picture as Pillow's way makes, but for the
+    rounding of another implementation."""
+    picture = photograph(SMALL)
+    alpha = Image.linear_gradient("L").resize(SMALL)
+    other = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    other = other.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
+    grey = np.asarray(picture.convert("L"))
+    files = {
+        "transparent": (saved(Image.merge("RGBA", (*picture.split(), alpha))), "png", 1),
+        "16 bits": (saved(Image.fromarray(grey.astype(np.uint16) * 257)), "png", 0),
+        "grey": (saved(picture.convert("LA")), "png", 0),
+        "palette": (saved(picture.convert("P"), transparency=3), "png", 0),
+        "another profile": (saved(picture, icc_profile=other), "png", 2),
+        "JPEG": (saved(picture, "JPEG", quality=95), "jpeg", 3),
+        "smaller": (saved(picture.resize((350, 265))), "png", 30),
+        "another shape": (saved(picture.resize((300, 530))), "png", 1),
+    }
+    for name, (content, form, most) in files.items():
+        ours = joined(cut(tmp_path, content, form, SMALL), SMALL, 1).astype(int)
+        theirs = np.asarray(fit(read(io.BytesIO(content), form), SMALL)).astype(int)
+        assert np.abs(ours - theirs).max() <= most, name
+        assert np.abs(ours - theirs).mean() < 1, name
+    hidden = saved(Image.merge("RGBA", (*picture.split(), Image.new("L", SMALL, 0))))
+    assert (joined(cut(tmp_path, hidden, "png", SMALL), SMALL, 1) == GREY).all()
+
+
+def test_a_large_file_on_a_small_canvas_is_one_file_as_ever(tmp_path: Path) -> None:
+    """Read by libvips as it streams by, encoded like any other."""
+    picture = photograph((5000, 300))
+    path = tmp_path / "large.png"
+    path.write_bytes(png(picture))
+    with path.open("rb") as file:
+        present(WHOLE, file, "png", Shape(*picture.size), Canvas(1000, 60), tmp_path / "copy")
+    with Image.open(tmp_path / "copy") as copy:
+        assert copy.size == (1000, 60)
+        expected = np.asarray(picture.resize((1000, 60), Image.Resampling.LANCZOS)).astype(int)
+        assert np.abs(np.asarray(copy).astype(int) - expected).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        (png(photograph(SMALL))[:60_000], "png"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "png"),
+        (b"P6 2 2 255 123456789012", "tiff"),
+        (saved(photograph(SMALL), "JPEG"), "webp"),
+    ],
+    ids=["cut off", "SVG", "PPM", "of another format"],
+)
+def test_only_what_the_door_has_seen_is_read(tmp_path: Path, content: bytes, form: str) -> None:
+    with pytest.raises(Unpresentable, match="does not decode now"):
+        cut(tmp_path, content, form, SMALL)
+
+
+def test_tiles_are_numbered_as_they_lie() -> None:
+    size = (4097, 1100)
+    assert pyramid.levels(size) == [(257, 69), (513, 138), (1025, 275), (2049, 550), (4097, 1100)]
+    numbers = [pyramid.number(size, *tile) for tile in pyramid.tiles(size)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    finest = len(pyramid.levels(size)) - 1
+    assert pyramid.number(size, finest, 8, 2) == len(numbers)
+    for level, column, row in ((finest + 1, 0, 0), (finest, 9, 0), (finest, 0, 3), (0, 1, 0)):
+        assert pyramid.number(size, level, column, row) is None
+
+
+def test_one_policy_for_a_canvas() -> None:
+    assert policy("image", Canvas(LONGEST_WHOLE, LONGEST_WHOLE)) == WHOLE
+    assert policy("image", Canvas(LONGEST_WHOLE + 1, 10)) == TILED
+    assert policy("image", Canvas(10, LONGEST_WHOLE + 1)) == TILED
+
+
+# -- serving ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wide(bare_desk: Callable[..., Desk]) -> Desk:
+    """A small and a large contestant, whose pictures differ in format and metadata too."""
+    desk = bare_desk(prompts=1, presentation_edge=16_384)
+    desk.contestant("Large", lambda _place, _number: photograph(WIDE))
+    desk.contestant("Small", lambda place, number: noise(place, number), format="WEBP", lossless=True)
+    services.prepare_presentation(study=desk.study)
+    return desk
+
+
+def signed_in(desk: Desk, name: str) -> Client:
+    enrolment = desk.rater(name)
+    assert enrolment.rater.user is not None
+    client = Client()
+    client.force_login(enrolment.rater.user)
+    return client
+
+
+def test_both_sides_follow_one_policy_whatever_their_sizes(wide: Desk) -> None:
+    copies = PresentationCopy.objects.filter(study=wide.study)
+    assert {(copy.width, copy.height, copy.policy) for copy in copies} == {(*WIDE, TILED)}
+    client = signed_in(wide, "ria")
+    page = client.get("/rate/study/").content.decode()
+    sides = re.findall(r'<div class="tiles".*?</div>', page)
+    assert len(sides) == 2
+    without_tokens = {re.sub(r"/shown/[\w-]+|Left|Right", "", side) for side in sides}
+    assert len(without_tokens) == 1
+    left, right = (re.search(r"/shown/[\w-]+", side) for side in sides)
+    assert left
+    assert right
+    for level, column, row in pyramid.tiles(WIDE):
+        answers = [client.get(f"{side[0]}/tiles/{level}/{column}_{row}") for side in (left, right)]
+        heads = [{name: value for name, value in answer.items() if name != "Content-Length"} for answer in answers]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert heads[0] == heads[1]
+        assert heads[0]["Content-Type"] == "image/webp"
+        assert heads[0]["Cache-Control"] == "private, max-age=600"
+        assert not {"ETag", "Last-Modified", "Content-Disposition", "Accept-Ranges"} & heads[0].keys()
+        sizes = {Image.open(io.BytesIO(b"".join(answer))).size for answer in answers}
+        assert len(sizes) == 1
+
+
+def test_whoever_asks_for_anything_else_gets_one_answer(wide: Desk) -> None:
+    client, stranger = signed_in(wide, "ria"), signed_in(wide, "sam")
+    client.get("/rate/study/")
+    enrolment = wide.study.enrolments.get(rater__user__username="ria")
+    comparison = offer(wide, enrolment)
+    address = f"/shown/{comparison.left_token}/tiles"
+    assert client.get(f"{address}/0/0_0").status_code == 200
+    assert client.get(f"/shown/{comparison.left_token}").status_code == 200  # the overview
+    refused = client.get("/shown/nothing")
+    assert refused.status_code == 404
+    wrong = [
+        *(f"{address}/{tile}" for tile in ("9/0_0", "0/1_0", "0/0_1", "4/9_0", f"{10**30}/0_0")),
+        f"/shown/{comparison.token}/tiles/0/0_0",  # the pair's token is no side's
+        f"/shown/{comparison.token}/source",  # its prompt gives none
+        f"/shown/{comparison.token}/reference/tiles/0/0_0",
+        f"/shown/{comparison.token}/{'x' * 50}",
+        f"/shown/{comparison.left_token}/source",
+    ]
+    for one, where in [
+        *((client, where) for where in wrong),
+        (stranger, f"{address}/0/0_0"),
+        (Client(), f"{address}/0/0_0"),
+    ]:
+        answer = one.get(where)
+        assert (answer.status_code, answer.content, dict(answer.items())) == (
+            404,
+            refused.content,
+            dict(refused.items()),
+        ), where
+    comparison.expires_at = timezone.now() - timedelta(seconds=1)
+    comparison.save()
+    assert client.get(f"{address}/0/0_0").content == refused.content
+
+
+def test_twins_in_tiles_cannot_be_told_apart(bare_desk: Callable[..., Desk], client: Client) -> None:
+    """Two contestants with equal pixels in other files: every tile and every header is the same."""
+    desk = bare_desk(prompts=1, presentation_edge=16_384)
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Software", "Nightjar 7B")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    desk.contestant("Nightjar", lambda _place, _number: photograph(WIDE), pnginfo=text)
+    desk.contestant(
+        "Kestrel", lambda _place, _number: photograph(WIDE).convert("RGBA"), format="TIFF", icc_profile=profile
+    )
+    services.prepare_presentation(study=desk.study)
+    one, other = PresentationCopy.objects.filter(study=desk.study)
+    assert one.media != other.media
+    client = signed_in(desk, "ria")
+    comparison = offer(desk, desk.study.enrolments.get())
+    for level, column, row in pyramid.tiles(WIDE):
+        left, right = (
+            client.get(f"/shown/{token}/tiles/{level}/{column}_{row}")
+            for token in (comparison.left_token, comparison.right_token)
+        )
+        assert left.content == right.content
+        assert dict(left.items()) == dict(right.items())
+
+
+# -- sources, masks and references --------------------------------------------------------------------------------
+
+
+def test_no_pair_is_offered_before_its_source_and_mask_are_there(bare_desk: Callable[..., Desk]) -> None:
+    desk = bare_desk(prompts=1)
+    desk.contestant("One")
+    desk.contestant("Two")
+    services.prepare_presentation(study=desk.study)
+    (prompt,) = desk.prompts
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", "Alpha")
+    prompt.source = store(desk.study, png(noise(0, 9), pnginfo=text), "png")
+    prompt.mask = store(desk.study, png(Image.new("L", (24, 16), 255)), "png")
+    prompt.save()
+    enrolment = desk.rater("ria")
+    assert services.studies_to_prepare() == [desk.study]
+    services.prepare_presentation(study=desk.study)
+    assert services.studies_to_prepare() == []
+    comparison = offer(desk, enrolment)
+    client = Client()
+    assert enrolment.rater.user is not None
+    client.force_login(enrolment.rater.user)
+    page = client.get("/rate/study/").content.decode()
+    address = f"/shown/{comparison.token}"
+    assert f'src="{address}/source"' in page
+    assert f'data-address="{address}/mask"' in page
+    source = client.get(f"{address}/source")
+    assert source["Content-Type"] == "image/webp"
+    assert b"Alpha" not in source.content
+    with Image.open(io.BytesIO(source.content)) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(noise(0, 9)))
+    mask = client.get(f"{address}/mask")
+    assert mask["Content-Type"] == "image/svg+xml"
+    # White all over, on the sides' canvas.
+    assert 'viewBox="0 0 48 32"' in mask.content.decode()
+    assert 'd="M0 0H48V32H0z"' in mask.content.decode()
+    assert client.get(f"{address}/reference").status_code == 404
+    assert Client().get(f"{address}/source").status_code == 404
+
+
+def test_without_its_copy_nothing_is_offered(bare_desk: Callable[..., Desk]) -> None:
+    desk = bare_desk(prompts=1)
+    (prompt,) = desk.prompts
+    prompt.source = store(desk.study, png(noise(0, 9)), "png")
+    prompt.save()
+    desk.contestant("One")
+    desk.contestant("Two")
+    services.prepare_presentation(study=desk.study)
+    PresentationCopy.objects.filter(media=prompt.source).delete()
+    enrolment = desk.rater("ria")
+    assert services.next_comparison(study=desk.study, rater=enrolment.rater) is None
+    services.prepare_presentation(study=desk.study)
+    assert services.next_comparison(study=desk.study, rater=enrolment.rater) is not None
+
+
+def test_a_large_copy_that_is_still_whole_is_made_anew(wide: Desk) -> None:
+    PresentationCopy.objects.filter(study=wide.study).update(policy=WHOLE)
+    assert services.studies_to_prepare() == [wide.study]
+    assert services.next_comparison(study=wide.study, rater=wide.rater("ria").rater) is None
+    assert services.prepare_presentation(study=wide.study) == 2
+    assert services.studies_to_prepare() == []
+
+
+def test_the_program_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a file that somebody sent sees neither the site's settings nor its files' names."""
+    seen: dict[str, object] = {}
+    original = large.subprocess.run
+
+    def noted(command: list[str], **options: object) -> object:
+        seen.update(options, job=json.loads(command[-1]))
+        return original(command, **options)
+
+    monkeypatch.setattr(large.subprocess, "run", noted)
+    cut(tmp_path, png(photograph(SMALL)), "png", SMALL)
+    assert set(seen["env"]) == {"VIPS_BLOCK_UNTRUSTED", "VIPS_CONCURRENCY", "TMPDIR"}
+    assert set(seen["job"]) == {"policy", "form", "width", "height", "path", "memory", "seconds"}
