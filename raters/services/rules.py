@@ -168,7 +168,7 @@ def _share(least: float | None, hits: int, total: int, what: str) -> Decision | 
     if total < LEAST_CONTROLS:
         return Decision(
             True,
-            (_("%(hits)s of %(total)s %(what)s; it is looked at from %(few)s on.") % facts,),
+            (_("%(hits)s of %(total)s %(what)s; judged from %(few)s on.") % facts,),
         )
     # A rater's own share is never rounded against her: 8 of 10 are 80 %, though 0.1 × 8 is a little more.
     return Decision(

@@ -82,12 +82,12 @@ def _conditions(gold_share: float | None, repeat_share: float | None, seconds: f
     told = []
     if gold_share is not None:
         told.append(
-            _("you find at least %(share)s of the known answers, looked at once there are %(few)s")
+            _("you find at least %(share)s of the known answers, judged once there are %(few)s")
             % {"share": f"{gold_share:.0%}", "few": LEAST_CONTROLS}
         )
     if repeat_share is not None:
         told.append(
-            _("you answer at least %(share)s of repeated pairs as before, looked at once there are %(few)s")
+            _("you answer at least %(share)s of repeated pairs as before, judged once there are %(few)s")
             % {"share": f"{repeat_share:.0%}", "few": LEAST_CONTROLS}
         )
     if seconds is not None:

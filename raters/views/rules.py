@@ -94,7 +94,9 @@ class RulesForm(forms.Form):
     def of(cls, rules: RaterRules) -> "RulesForm":
         initial = {name: getattr(rules, name) for name in cls.base_fields}
         for name in cls.PERCENT:
-            initial[name] = None if initial[name] is None else round(initial[name] * 100, 2)
+            initial[name] = None if initial[name] is None else f"{initial[name] * 100:g}"
+        if rules.pay_per_comparison is not None:
+            initial["pay_per_comparison"] = f"{rules.pay_per_comparison.normalize():f}"
         return cls(initial=initial)
 
     def values(self) -> dict[str, Any]:

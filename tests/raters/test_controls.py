@@ -1,12 +1,14 @@
 """Known answers and repeats among the comparisons: how often, which, and that they count where they may."""
 
 import random
+import re
 from collections import Counter
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from evalhub.studies.models import Checkpoint, Study
+from evalhub.studies.models import Checkpoint, Study, User
 from raters import services
 from raters.models import Comparison, Control, PairCount, Standing, Vote
 from raters.services import controls, golds
@@ -212,3 +214,39 @@ def test_which_known_answer_may_itself_be_wrong(desk: Desk) -> None:
     assert (found[known[3].pk].asked, found[known[3].pk].missed) == (6, 6)
     assert (found[known[3].pk].trusted, found[known[3].pk].trusted_missed) == (4, 4)
     assert found[known[0].pk].missed == 2
+
+
+def test_page_and_network_do_not_tell_a_control_from_any_other_pair(desk: Desk, client: Client) -> None:
+    """What the first pair's page, what is fetched ahead and what comes with the pictures differ in tokens alone."""
+
+    def seen_by(name: str) -> tuple[str, list[str]]:
+        desk.rater(name)
+        client.force_login(User.objects.get(username=name))
+        page = client.get("/rate/study/").text
+        comparison = Comparison.objects.get(rater__user__username=name)
+        answer = client.post("/rate/study/ahead/", {"count": 1, "held": comparison.token})
+        text = page + str(sorted(answer.headers.items()))
+        for tokens in Comparison.objects.values_list("token", "left_token", "right_token", "prompt__text"):
+            for secret in tokens:
+                text = text.replace(secret, "")
+        text = re.sub(r'[\w-]{64}|data-desk="\w+"|content="\w{16}"', "", text)
+        pictures = [client.get(f"/shown/{side}") for side in (comparison.left_token, comparison.right_token)]
+        return text, [str(sorted((n, v) for n, v in one.headers.items() if n != "Content-Length")) for one in pictures]
+
+    plain = seen_by("ria")
+    gold(desk, "control", 0)
+    rule(desk, gold_every=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(controls, "_random", Always())
+        known = seen_by("otto")
+    first, second = Comparison.objects.filter(rater__user__username="otto").order_by("id")[:2]
+    assert (first.control, second.control) == ("gold", "")  # it is the only known answer
+    assert known[1][0] == known[1][1] == plain[1][0]
+    assert known[0] == plain[0]
+
+
+class Always(random.Random):
+    """A toss that always falls for a control."""
+
+    def random(self) -> float:
+        return 0.0

@@ -42,8 +42,8 @@ def test_the_reasons_are_said_in_words() -> None:
         "4 of 10 pairs answered as before; at least 60% are asked for.",
     )
     assert use_decision(rules, FRESH).reasons == (
-        "0 of 4 known answers found; it is looked at from 5 on.",
-        "0 of 4 pairs answered as before; it is looked at from 5 on.",
+        "0 of 4 known answers found; judged from 5 on.",
+        "0 of 4 pairs answered as before; judged from 5 on.",
         "How long each look took is not known.",
     )
     assert use_decision(RaterRules(), RANDOM).reasons == ("The study asks for nothing here.",)
