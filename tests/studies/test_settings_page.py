@@ -121,7 +121,7 @@ def test_publishing_freezes_what_raters_are_shown_and_asked(ada: Client, scene: 
     response = ada.post(SHOWING, {"presentation_edge": 512, "asks_comment": "on", "works_without_javascript": "on"})
     assert response.status_code == 302
     study = Study.objects.get()
-    assert (study.presentation_edge, study.asks_comment, study.reason_tags) == (4096, False, ["Anatomy"])
+    assert (study.presentation_edge, study.asks_comment, study.reason_tags) == (16_384, False, ["Anatomy"])
     assert study.works_without_javascript
     with pytest.raises(Conflict, match="what raters are asked"):
         services.change_study(study=scene.study, actor=scene.ada, reason_tags=[])

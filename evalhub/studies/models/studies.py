@@ -69,7 +69,7 @@ class Study(models.Model):
     consent_version = models.PositiveSmallIntegerField(default=1)
     instructions = models.TextField(blank=True, help_text="Markdown, shown before the first comparison.")
     # The longest side, in pixels, that raters are shown; both sides of a comparison are encoded at equal dimensions.
-    presentation_edge = models.PositiveIntegerField(default=4096)
+    presentation_edge = models.PositiveIntegerField(default=16_384)
     works_without_javascript = models.BooleanField(default=False)
     requires_watching = models.BooleanField(
         default=False, db_default=False, help_text="No answer before both videos were watched to their end."
