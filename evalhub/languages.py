@@ -6,10 +6,24 @@ from typing import cast
 from django.http import HttpRequest
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
+from django.utils.translation import gettext_noop as _
 
 # The pages that raters see. Researchers' pages and the API are not translated, and a page that is in two languages by
 # halves can be read by nobody, least of all by a screen reader.
-FOR_RATERS = re.compile(r"/(?:rate|join|take-part|accounts|language)/|/(?:studies/)?$")
+FOR_RATERS = re.compile(r"/(?:rate|join|take-part|accounts/login|language)/|/(?:studies/)?$")
+
+
+# Words out of the database that stand on those pages: the roles, and the states of a study.
+WORDS = (
+    _("owner"),
+    _("researcher"),
+    _("rater"),
+    _("viewer"),
+    _("Draft"),
+    _("Open"),
+    _("Paused"),
+    _("Closed"),
+)
 
 
 class TranslatedRequest(HttpRequest):

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from evalhub.studies.models import ApiToken, Membership, Role, Study, StudyQuerySet, Submission, TokenScope, User
 
@@ -24,7 +25,7 @@ REASONS = {
     "see": "Seeing a study's results takes the role viewer, researcher or owner; yours is {role}.",
     "submit": "Submitting outputs takes the role researcher or owner; yours is {role}.",
     "manage": "Managing a study takes the role owner; yours is {role}.",
-    "rate": "Only raters compare, so that nobody votes on names she knows; your role is {role}.",
+    "rate": _("Only raters compare, so that nobody votes on names she knows; your role is {role}."),
 }
 
 

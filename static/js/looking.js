@@ -6,8 +6,8 @@ import { Viewer } from "./viewer.js";
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const HOLD = "f";
 const AMOUNTS = {
-  slider: { name: "Where the right picture begins", min: 0, max: 100 },
-  difference: { name: "How many times the difference is amplified", min: 1, max: 32 },
+  slider: { min: 0, max: 100 },
+  difference: { min: 1, max: 32 },
 };
 
 const panel = document.getElementById("looking");
@@ -52,8 +52,7 @@ function tell({ view, other, scale, zoomed, pair, amounts }) {
   const amount = document.querySelector(".amount");
   amount.hidden = !(view in AMOUNTS);
   if (view in AMOUNTS) {
-    const { name, min, max } = AMOUNTS[view];
-    Object.assign(amount, { min, max, value: amounts[view], ariaLabel: name });
+    Object.assign(amount, { ...AMOUNTS[view], value: amounts[view], ariaLabel: amount.dataset[view] });
   }
   const which = pair.querySelector(".which");
   which.hidden = view !== "single";

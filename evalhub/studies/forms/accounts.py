@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm, UserCreationForm
+from django.utils.translation import gettext_lazy as _
 
 from evalhub.studies.models import Membership, Role, Study, TokenScope, User
 
@@ -12,20 +13,20 @@ from evalhub.studies.models import Membership, Role, Study, TokenScope, User
 class SignInForm(AuthenticationForm):
     # One sentence for every reason, so that nobody can learn which names exist.
     error_messages = {
-        "invalid_login": "That name and password do not belong together. Check both, or have the password reset.",
-        "inactive": "That name and password do not belong together. Check both, or have the password reset.",
+        "invalid_login": _("That name and password do not belong together. Check both, or have the password reset."),
+        "inactive": _("That name and password do not belong together. Check both, or have the password reset."),
     }
 
 
 class AccountForm(UserCreationForm):
     """A new person's account."""
 
-    email = forms.EmailField(required=False, help_text="Only used to reset a forgotten password.")
+    email = forms.EmailField(required=False, help_text=_("Only used to reset a forgotten password."))
 
     class Meta:
         model = User
         fields = ("username", "email")
-        help_texts = {"username": "Letters, digits and @ . + - _ only."}
+        help_texts = {"username": _("Letters, digits and @ . + - _ only.")}
 
 
 class TokenForm(forms.Form):

@@ -8,6 +8,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.utils.translation import gettext as _
 from knox.settings import knox_settings
 
 from evalhub.problems import Conflict, Refusal
@@ -72,7 +73,7 @@ def find_invite(*, token: str) -> Invite:
     """The usable invite behind a link. Refusal when it is unknown, expired, revoked or used up."""
     invite = Invite.objects.usable().select_related("study").filter(digest=_digest(token)).first()
     if invite is None:
-        raise Refusal("This invite link is not valid, or no longer so; ask whoever sent it for a new one.")
+        raise Refusal(_("This invite link is not valid, or no longer so; ask whoever sent it for a new one."))
     return invite
 
 
@@ -88,8 +89,8 @@ def accept_invite(*, token: str, user: User) -> Membership:
         return membership
     # One conditional update: the last place goes to one of those who try at once.
     if not Invite.objects.usable().filter(pk=invite.pk).update(uses=F("uses") + 1):
-        raise Refusal("This invite link has just been used up; ask whoever sent it for a new one.")
-    membership, _ = Membership.objects.update_or_create(study=invite.study, user=user, defaults={"role": invite.role})
+        raise Refusal(_("This invite link has just been used up; ask whoever sent it for a new one."))
+    membership = Membership.objects.update_or_create(study=invite.study, user=user, defaults={"role": invite.role})[0]
     LogEntry.write(
         study=invite.study, actor=user, verb="accepted invite", subject=f"invite {invite.pk}", role=invite.role
     )
@@ -207,7 +208,9 @@ def _named_user(username: str, password: str, email: str) -> User:
         user.full_clean(exclude=["password"])
         validate_password(password, user)
     except ValidationError as error:
-        raise Refusal("An account needs a name and a password that are fit: " + " ".join(error.messages)) from None
+        raise Refusal(
+            _("An account needs a name and a password that are fit: %(why)s") % {"why": " ".join(error.messages)}
+        ) from None
     user.set_password(password)
     user.save()
     return user

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 from requests import RequestException
 from rest_framework.throttling import SimpleRateThrottle
@@ -57,7 +58,9 @@ def too_often(request: HttpRequest, name: str = "") -> str:
     if not refused:
         return ""
     seconds = max(1, round(max(throttle.wait() or 1 for throttle in refused)))
-    return f"There were too many attempts from here or on this account; wait {seconds} seconds and try again."
+    return _("There were too many attempts from here or on this account; wait %(seconds)s seconds and try again.") % {
+        "seconds": seconds
+    }
 
 
 class SignIn(auth_views.LoginView):

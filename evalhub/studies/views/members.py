@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -178,7 +179,7 @@ def _accept(request: HttpRequest, token: str, form: AccountForm) -> str:
     if sentence := too_often(request):
         raise TooManyAccounts(sentence)
     if form.is_bound and not form.is_valid():
-        raise Refusal("No account was made; see what is said beside the fields.")
+        raise Refusal(_("No account was made; see what is said beside the fields."))
     given = form.cleaned_data if form.is_bound else {}
     user = services.create_user_by_invite(
         token=token,
