@@ -1,5 +1,6 @@
 """What raters see: every output encoded anew under one policy per kind, on a canvas that a prompt's outputs share."""
 
+import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -23,7 +24,7 @@ __all__ = [
     "present",
 ]
 
-WHOLE, TILED, OUTLINE, VIDEO = stills.POLICY, large.POLICY, outlines.POLICY, "vp9-1"
+WHOLE, TILED, OUTLINE, VIDEO = stills.POLICY, large.POLICY, outlines.POLICY, "vp9-2"
 POLICIES = (WHOLE, TILED, OUTLINE, VIDEO)  # those in force; copies under any other are made anew
 
 
@@ -79,3 +80,13 @@ def present(policy: str, file: IO[bytes], form: str, own: Shape, size: Canvas, p
     else:
         how = outlines if policy == OUTLINE else stills
         path.write_bytes(how.present(file, form, edges))
+
+
+def picture_of(path: Path, policy: str, own: Shape, size: Canvas) -> Image.Image:
+    """What a copy of a picture shows, some 2,000 pixels large where it is in tiles, without the grey around it."""
+    with path.open("rb") as file:
+        whole = Image.open(io.BytesIO(pyramid.record_of(file, 0)) if policy == TILED else file)
+        whole.load()
+    scale = whole.width / size.width
+    (width, height), (left, top) = stills.placed((own.width, own.height), (size.width, size.height))
+    return whole.crop(tuple(round(edge * scale) for edge in (left, top, left + width, top + height)))

@@ -10,7 +10,7 @@ from typing import IO
 
 from raters.presentation.unpresentable import Unpresentable
 
-POLICY = "tiles-1"
+POLICY = "tiles-2"
 MEMORY = 4 * 2**30  # bytes of address space; a few hundred million are used, see `libvips`
 SECONDS = 900  # of processor time, and twice as long by the clock
 THREADS = 2  # each holds some rows of tiles

@@ -1,6 +1,6 @@
 """One large picture, read by libvips as it streams by and encoded anew: the program that `large` runs.
 
-The policy `tiles-1` is that of `stills` in all but the file: the first picture, 8 bits a channel, turned as EXIF says,
+The policy `tiles-2` is that of `stills` in all but the file: the first picture, 8 bits a channel, turned as EXIF says,
 sRGB, on mid-grey where transparent, shrunk by Lanczos into the canvas or enlarged by cubic interpolation; cut into a
 pyramid of tiles, each level the mean of four pixels of the next, each tile lossless WebP of fixed settings and nothing
 else. Equal pixels give equal bytes.
@@ -83,7 +83,7 @@ def write_outline(form: str, size: Size, path: Path) -> None:
     path.write_text(outlines.svg(levels, own, size))
 
 
-WRITERS = {"tiles-1": write_tiles, stills.POLICY: write_whole, outlines.POLICY: write_outline}
+WRITERS = {"tiles-2": write_tiles, stills.POLICY: write_whole, outlines.POLICY: write_outline}
 
 
 def read(form: str) -> pyvips.Image:
@@ -140,6 +140,7 @@ def _opaque(image: pyvips.Image) -> pyvips.Image:
     colours = colours.colourspace("srgb")
     if alpha is None:
         return colours
+    alpha = (alpha >= stills.OPAQUE).ifthenelse(255, alpha)
     return colours.bandjoin(alpha).copy(interpretation="srgb").flatten(background=list(stills.GREY))
 
 

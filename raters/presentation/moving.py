@@ -1,6 +1,6 @@
 """Videos as raters see them, encoded anew under one policy, so that nothing but what is seen tells two apart.
 
-The policy `vp9-1`: the first video stream of the file without its sound, turned as the file says; on a canvas that all
+The policy `vp9-2`: the first video stream of the file without its sound, turned as the file says; on a canvas that all
 outputs of a prompt share: the size of the largest (even, for its half-size colour), the highest frame rate among them,
 up to 60 a second, and the length of the longest. A slower video repeats its frames, a shorter one holds its last.
 Scaled by Lanczos, mid-grey around it where the aspect differs, 8 bits, BT.709, 4:2:0; VP9 of one constant quality with
@@ -26,6 +26,7 @@ from raters.presentation.unpresentable import Unpresentable
 
 GREY = 118
 MOST_A_SECOND = 60
+ROUNDING = 0.1  # of a frame's time: containers tell times in milliseconds, and no frame may be shown late for that
 QUALITY = "18"  # constant; visually free of loss at the sizes that are shown
 CONTAINERS = "mov,mp4,matroska,webm,avi"
 
@@ -66,7 +67,7 @@ def _in_time(frames: Iterator[Any], size: Canvas) -> Iterator[Any]:
     for frame, following in pairwise(_and_none(frames)):
         if first is None:
             first = frame.time or 0.0
-        until = size.frames if following is None else ((following.time or 0.0) - first) * size.rate - 1e-3
+        until = size.frames if following is None else ((following.time or 0.0) - first) * size.rate - ROUNDING
         while tick < min(until, size.frames):
             yield frame
             tick += 1

@@ -1,8 +1,9 @@
 """Pictures as raters see them, encoded anew under one policy, so that nothing but their pixels tells two apart.
 
-The policy `webp-1`: the first picture of the file, 8 bits a channel, turned as EXIF says, converted to sRGB from its
-ICC profile, laid on mid-grey where transparent, scaled by Lanczos to fit the canvas, mid-grey around it where the
-aspect differs, lossless WebP of fixed settings and nothing else in the file. Equal pixels give equal bytes.
+The policy `webp-2`: the first picture of the file, 8 bits a channel, turned as EXIF says, converted to sRGB from its
+ICC profile, laid on mid-grey where transparent (opaque but for a fiftieth is opaque), scaled by Lanczos to fit the
+canvas, mid-grey around it where the aspect differs, lossless WebP of fixed settings and nothing else in the file. Equal
+pixels give equal bytes.
 
 Pure Pillow, for files that were decoded whole when they arrived. One picture at a time, converted in bands: besides the
 decoder's own pixels it holds four bytes a pixel of the source, and two canvases. Files of more than 4,096 pixels on a
@@ -19,11 +20,14 @@ from PIL import Image, ImageCms
 from raters.presentation.colours import to_srgb
 from raters.presentation.unpresentable import Unpresentable
 
-POLICY = "webp-1"
+POLICY = "webp-2"
 GREY = (118, 118, 118)  # L* 50, the surround on the rating page too
 LONGEST_EDGE = 16_384  # what the door takes
 LONGEST_WHOLE = 4096  # a larger canvas is cut into tiles
 BAND = 256
+# A message can be written into an opaque picture's alpha, a level more or less; it must not turn into one of colours.
+OPAQUE = 250
+ALPHA = [level if level < OPAQUE else 255 for level in range(256)]
 ORIENTATION = 0x0112
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -110,7 +114,7 @@ def _opaque(image: Image.Image) -> Image.Image:
         colours = colours.convert("RGB")
         if band.has_transparency_data:
             ground = Image.new("RGB", band.size, GREY)
-            colours = Image.composite(colours, ground, band.convert("RGBA").getchannel("A"))
+            colours = Image.composite(colours, ground, band.convert("RGBA").getchannel("A").point(ALPHA))
         picture.paste(colours, (0, top))
     return picture
 

@@ -15,7 +15,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db.models import Exists, OuterRef
 
-from evalhub.studies.models import Media, Prompt, Sample, Study
+from evalhub.studies.models import Media, MediaKind, Prompt, Sample, Study
 from raters import locks
 from raters.models import PresentationCopy
 from raters.presentation import OUTLINE, Canvas, Shape, Unpresentable, canvas, policy, present
@@ -56,7 +56,7 @@ def studies_to_prepare() -> list[Study]:
     lacking = Sample.objects.filter(~_copied("media")).filter(checkpoint__study=OuterRef("pk"))
     found = Exists(lacking)
     for name in Prompt.GIVEN:
-        given = Sample.objects.filter(~_copied(f"prompt__{name}"), **{f"prompt__{name}__isnull": False})
+        given = Sample.objects.filter(~_copied(f"prompt__{name}"), **{f"prompt__{name}__kind": MediaKind.IMAGE})
         found |= Exists(given.filter(checkpoint__study=OuterRef("pk")))
     return list(Study.objects.filter(found))
 
@@ -82,10 +82,13 @@ def _wanted(study: Study) -> Iterator[Wanted]:
 
 
 def given_by_prompts(study: Study) -> dict[int, dict[str, int]]:
-    """By prompt, the media of its source, mask and reference; of those it has."""
+    """By prompt, the media of its source, mask and reference; of those that are pictures. A reference that moves is
+    what machines compare with; nothing that moves can lie upon the sides."""
     given: dict[int, dict[str, int]] = defaultdict(dict)
-    for prompt, *media in Prompt.objects.filter(study=study).values_list("pk", *Prompt.GIVEN):
-        given[prompt] = {name: one for name, one in zip(Prompt.GIVEN, media, strict=True) if one is not None}
+    for name in Prompt.GIVEN:
+        prompts = Prompt.objects.filter(study=study, **{f"{name}__kind": MediaKind.IMAGE})
+        for prompt, media in prompts.values_list("pk", name):
+            given[prompt][name] = media
     return given
 
 
@@ -110,6 +113,8 @@ def _make(study: Study, wanted: Wanted) -> bool:
             log.error("Media %s of study %s cannot be shown to raters: %s", media.pk, study.slug, reason)
         else:
             copy.size = path.stat().st_size
+            if thumbnails.is_too_large(media) and wanted.policy in (TILED, WHOLE):
+                thumbnails.keep_thumbnail(media, picture_of(path, wanted.policy, own, wanted.size))
             _keep(copy.path, path)
     copy.save()
     return not copy.problem

@@ -53,7 +53,8 @@ def trial(*, study: Study, number: int) -> Trial | None:
     else:
         pictures = [media for name, media in given.items() if name != "mask" and media.kind == study.modality]
         shown, are_outputs = (pictures[-1], pictures[0]) if pictures else (None, None), False
-    return Trial(study, prompt, _canvas(study, [media for media in shown if media]), shown, given, are_outputs)
+    still = {name: media for name, media in given.items() if media.kind == MediaKind.IMAGE}  # as raters are given it
+    return Trial(study, prompt, _canvas(study, [media for media in shown if media]), shown, still, are_outputs)
 
 
 def ready_copy(study: Study, media: Media) -> PresentationCopy | None:

@@ -7,9 +7,14 @@ import av
 import numpy as np
 import pytest
 
+from evalhub.studies.models import Checkpoint, Modality, Sample, Submission, SubmissionState
+from evalhub.studies.services import store_media
+from raters import services
+from raters.access import given_copies
 from raters.presentation import Canvas, Shape, Unpresentable, canvas
 from raters.presentation.moving import present
 from tests.filming import film, moving_square
+from tests.raters.conftest import cast, make_desk, noise, offer, png
 
 SIZE = Canvas(96, 64, 20, 40)
 
@@ -99,3 +104,32 @@ def test_a_file_that_does_not_decode_any_more(tmp_path: Path) -> None:
     path.write_bytes(b"\0\0\0\x20ftypisom" + bytes(100))
     with pytest.raises(Unpresentable, match="does not decode now"):
         shown(path)
+
+
+def test_a_reference_that_moves_is_for_machines(db: None, tmp_path: Path) -> None:
+    """It lies upon no side, and its prompt is offered without it; a picture that a video was asked for by is shown."""
+    desk = make_desk(prompts=2, modality=Modality.VIDEO)
+    truth = store_media(study=desk.study, path=film(tmp_path / "truth.mp4"))
+    asked = tmp_path / "asked.png"
+    asked.write_bytes(png(noise(1, 1)))
+    desk.prompts[0].reference, desk.prompts[1].source = truth, store_media(study=desk.study, path=asked)
+    for number, prompt in enumerate(desk.prompts):
+        prompt.save()
+        for name in ("Alpha", "Beta"):
+            checkpoint, _ = Checkpoint.objects.get_or_create(study=desk.study, name=name)
+            path = film(tmp_path / f"{name}{number}.webm", frames=5 + len(name), rate=5)
+            media = store_media(study=desk.study, path=path)
+            Sample.objects.create(checkpoint=checkpoint, prompt=prompt, media=media)
+    for checkpoint in Checkpoint.objects.all():
+        Submission.objects.create(
+            checkpoint=checkpoint, state=SubmissionState.COMPLETE, completed_at=desk.study.created_at
+        )
+    services.prepare_presentation(study=desk.study)
+    assert services.studies_to_prepare() == []
+    enrolment = desk.rater("ria")
+    given = {}
+    for _ in desk.prompts:
+        comparison = offer(desk, enrolment)
+        given[comparison.prompt.key] = set(given_copies(comparison))
+        cast(comparison)
+    assert given == {"prompt-0": set(), "prompt-1": {"source"}}

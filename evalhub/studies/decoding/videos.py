@@ -81,7 +81,10 @@ def _promised(container: Any, stream: Any) -> float:
     """The seconds that the file says its pictures last; 0 where it does not, or speaks of its sound too."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    return container.duration / 1e6 if container.duration and len(container.streams) == 1 else 0.0
+    if not container.duration or len(container.streams) > 1:
+        return 0.0
+    # Some containers count from zero, whenever their first frame is shown.
+    return float(container.duration - max(0, container.start_time or 0)) / 1e6
 
 
 def _timing(times: list[float], last: float, rate: Any) -> dict[str, float]:
