@@ -17,7 +17,8 @@ from evalhub.studies.models import Media, MediaKind
 
 EDGE = 320
 EDGE_OF_VIDEOS = 640  # these are shown larger, and play in their place
-# A web process decodes no more than this; a larger picture gets a sign with its size.
+# A web process decodes no more than this. A larger picture's thumbnail is kept by the worker that makes it ready for
+# raters; until then it gets a sign with its size.
 MOST_PIXELS = 50_000_000
 
 log = logging.getLogger(__name__)
@@ -28,23 +29,42 @@ def thumbnail(media: Media) -> tuple[bytes, str]:
 
     The original was decoded before, under limits. A video's frame is taken out of it by a decoder process under limits.
     """
-    if media.kind == MediaKind.IMAGE and media.width * media.height > MOST_PIXELS:
-        return _sign(media), "image/svg+xml"
-    path = f"studies/{media.study_id}/thumbnails/{media.sha256[:2]}/{media.sha256}.webp"
+    path = _path(media)
     with suppress(FileNotFoundError), default_storage.open(path) as file:
         kept = file.read()
         if _is_whole(kept):
             return kept, "image/webp"
         default_storage.delete(path)
+    if is_too_large(media):
+        return _sign(media), "image/svg+xml"
     try:
         small = _of_video(media) if media.kind == MediaKind.VIDEO else _of_image(media)
     except Undecodable as reason:
         log.error("No poster can be made of media %s of study %s: it %s.", media.pk, media.study_id, reason)
         return _sign(media), "image/svg+xml"
+    _keep(path, small)
+    return small, "image/webp"
+
+
+def is_too_large(media: Media) -> bool:
+    """Whether no web process decodes the picture."""
+    return media.kind == MediaKind.IMAGE and media.width * media.height > MOST_PIXELS
+
+
+def keep_thumbnail(media: Media, picture: Image.Image) -> None:
+    """Keep the thumbnail of a picture that is too large for a web process, made from what was read of it elsewhere."""
+    picture.thumbnail((EDGE, EDGE))
+    _keep(_path(media), _webp(picture))
+
+
+def _path(media: Media) -> str:
+    return f"studies/{media.study_id}/thumbnails/{media.sha256[:2]}/{media.sha256}.webp"
+
+
+def _keep(path: str, small: bytes) -> None:
     stored = default_storage.save(path, ContentFile(small))
     if stored != path:  # another request kept the same picture first
         default_storage.delete(stored)
-    return small, "image/webp"
 
 
 def _is_whole(webp: bytes) -> bool:
@@ -82,8 +102,12 @@ def _shrink(image: Image.Image) -> bytes:
         image = image.point(lambda value: value / 256).convert("L")  # sixteen bits would be clipped, not scaled
     turned = ImageOps.exif_transpose(image).convert("RGBA" if image.has_transparency_data else "RGB")
     turned.thumbnail((EDGE, EDGE))
+    return _webp(turned)
+
+
+def _webp(picture: Image.Image) -> bytes:
     buffer = BytesIO()
-    turned.save(buffer, "WEBP", quality=82, method=4)
+    picture.save(buffer, "WEBP", quality=82, method=4)
     return buffer.getvalue()
 
 

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from raters.presentation import large, outlines, stills
+from PIL import Image
+
+from raters.presentation import large, outlines, pyramid, stills
 from raters.presentation.stills import LONGEST_WHOLE
 from raters.presentation.unpresentable import Unpresentable
 
@@ -20,6 +22,7 @@ __all__ = [
     "Shape",
     "Unpresentable",
     "canvas",
+    "picture_of",
     "policy",
     "present",
 ]

@@ -15,10 +15,22 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db.models import Exists, OuterRef
 
+from evalhub.studies import thumbnails
 from evalhub.studies.models import Media, MediaKind, Prompt, Sample, Study
 from raters import locks
 from raters.models import PresentationCopy
-from raters.presentation import OUTLINE, Canvas, Shape, Unpresentable, canvas, policy, present
+from raters.presentation import (
+    OUTLINE,
+    TILED,
+    WHOLE,
+    Canvas,
+    Shape,
+    Unpresentable,
+    canvas,
+    picture_of,
+    policy,
+    present,
+)
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ def mask() -> Image.Image:
 
 @pytest.fixture
 def desk(site: str) -> Desk:
-    """An editing study: two contestants of one level each, with source, mask and reference; the last prompt has none."""
+    """An editing study: two contestants of one level each; the last prompt has no source, mask and reference."""
     desk = make_desk(prompts=3)
     for name in ("Alpha", "Beta"):
         desk.contestant(name, lambda _place, number: plain(OUTPUTS[number]))
@@ -118,7 +118,8 @@ def test_source_and_reference_in_place_and_beside(seated: Page) -> None:
     page.keyboard.press("Shift+ArrowRight")
     until(
         page,
-        "new Set([...document.querySelectorAll('.pane > img, .context > img')].map((each) => each.style.translate)).size === 1",
+        "new Set([...document.querySelectorAll('.pane > img, .context > img')].map((one) => one.style.translate)).size"
+        " === 1",
     )
     page.keyboard.press("Shift+I")
     page.wait_for_timeout(200)

@@ -1,7 +1,6 @@
 """Large pictures in a real Chromium: two locked OpenSeadragon viewers that see the same place in the same frame."""
 
 import io
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -42,9 +41,9 @@ def desk(site: str) -> Desk:
 
 
 @pytest.fixture
-def seated(desk: Desk, site: str, page: Page) -> Iterator[Page]:
+def seated(desk: Desk, site: str, page: Page) -> Page:
     page.set_viewport_size({"width": 1400, "height": 900})
-    yield seat(page, site, desk)
+    return seat(page, site, desk)
 
 
 def panes(page: Page) -> list[Pixels]:

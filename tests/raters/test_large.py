@@ -3,7 +3,8 @@
 import io
 import json
 import re
-import resource
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 from skimage import data
 
+from evalhub.studies import thumbnails
 from raters import services
 from raters.models import PresentationCopy
 from raters.presentation import (
@@ -77,10 +79,22 @@ def joined(content: bytes, size: tuple[int, int], level: int) -> Pixels:
 
 
 def test_every_pixel_of_a_large_photograph_is_in_its_tile(tmp_path: Path) -> None:
-    """6,001 × 4,500 pixels, so that the levels' sizes are odd; in bounded memory, and the coarser levels are its means."""
+    """6,001 × 4,500 pixels, so that the levels' sizes are odd; in bounded memory; coarser levels are means."""
     size = (6001, 4500)
     picture = photograph(size)
-    content = cut(tmp_path, saved(picture, compress_level=1), "png", size)
+    path = tmp_path / "large.png"
+    picture.save(path, compress_level=1)
+    program = (
+        "import resource, sys; from pathlib import Path; from raters.presentation import large\n"
+        "source, target = map(Path, sys.argv[1:])\n"
+        f"large.present({TILED!r}, source.open('rb'), 'png', {size}, target)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
+    )
+    # In a process between: one begins with the peak memory of the one that starts it.
+    command = [sys.executable, "-c", program, str(path), str(tmp_path / "tiles")]
+    peak = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert peak * 1024 < 350 * 2**20  # Pillow would hold 108 MB of source and as much again, beside the copy
+    content = (tmp_path / "tiles").read_bytes()
     finest = len(pyramid.levels(size)) - 1
     np.testing.assert_array_equal(joined(content, size, finest), np.asarray(picture))
     for level in range(finest):
@@ -92,8 +106,6 @@ def test_every_pixel_of_a_large_photograph_is_in_its_tile(tmp_path: Path) -> Non
     with Image.open(io.BytesIO(overview)) as whole:
         assert whole.size == (1501, 1125)
         np.testing.assert_array_equal(np.asarray(whole), joined(content, size, finest - 2))
-    # The largest child so far; Pillow would hold 108 MB of source and as much again.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 400 * 1024
 
 
 def twins() -> dict[str, tuple[bytes, str]]:
@@ -376,3 +388,22 @@ def test_the_program_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     cut(tmp_path, png(photograph(SMALL)), "png", SMALL)
     assert set(seen["env"]) == {"VIPS_BLOCK_UNTRUSTED", "VIPS_CONCURRENCY", "TMPDIR"}
     assert set(seen["job"]) == {"policy", "form", "width", "height", "path", "memory", "seconds"}
+
+
+def test_researchers_see_a_large_picture_small(bare_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worker that cuts it into tiles keeps a thumbnail; a web process would have to decode it whole."""
+    monkeypatch.setattr(thumbnails, "MOST_PIXELS", 100_000)
+    desk = bare_desk(prompts=1)
+    desk.contestant("Large", lambda _place, _number: photograph(WIDE))
+    desk.contestant("Tall", lambda _place, _number: photograph((400, 1600)))
+    media = {checkpoint.name: checkpoint.samples.get().media for checkpoint in desk.checkpoints}
+    assert thumbnails.thumbnail(media["Large"])[1] == "image/svg+xml"
+    services.prepare_presentation(study=desk.study)
+    for name, size in {"Large": (320, 5), "Tall": (80, 320)}.items():
+        content, kind = thumbnails.thumbnail(media[name])
+        assert kind == "image/webp"
+        with Image.open(io.BytesIO(content)) as picture:
+            assert picture.size == pytest.approx(size, abs=12)
+            colours = np.asarray(picture.convert("RGB").resize((20, 20))).astype(int)
+        expected = np.asarray(photograph((20, 20))).astype(int)
+        assert np.abs(colours - expected).mean() < 30
