@@ -3,7 +3,7 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, golds, lessons, mine, preview, recruiting, review, rules, ship, showing, visits
+from raters.views import desk, golds, lessons, mine, preview, recruiting, reports, review, rules, ship, showing, visits
 
 urlpatterns = [
     path("rate/mine/", mine.mine, name="mine"),  # before the studies: none is called so
@@ -26,6 +26,7 @@ urlpatterns = [
     path("studies/<slug:slug>/preview/<int:number>/<str:name>", preview.preview_picture, name="preview_picture"),
     path("studies/<slug:slug>/progress/", desk.progress, name="study_progress"),
     path("studies/<slug:slug>/raters/", review.review, name="rater_review"),
+    path("studies/<slug:slug>/reports/", reports.reports, name="rater_reports"),
     path("studies/<slug:slug>/golds/", golds.known_answers, name="known_answers"),
     path("studies/<slug:slug>/golds/add/", golds.from_file, name="known_answers_add"),
     path("studies/<slug:slug>/golds/known-answers.csv", golds.as_file, name="known_answers_file"),

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import ExpressionWrapper, F, Q
 from django.db.models.functions import Greatest, Least
 from django.utils import timezone
 
@@ -106,10 +106,12 @@ class PresentationCopy(models.Model):
 
 class ComparisonQuerySet(models.QuerySet["Comparison"]):
     def unanswered(self) -> "ComparisonQuerySet":
-        """Still to be answered, the oldest first: one that an undo opened again comes before what was leased since.
+        """Still to be answered: what she has seen first, then what was leased ahead; of either the oldest, so that one
+        that an undo opened again comes before what came after it.
         Practice and qualification are apart, and a known answer may be one of a checkpoint that competes no more."""
         live = Q(left_checkpoint__withdrawn_at=None, right_checkpoint__withdrawn_at=None) | Q(control=Control.GOLD)
-        return self.in_earnest().filter(live, answered_at=None, skipped_at=None).order_by("id")
+        still_open = self.in_earnest().filter(live, answered_at=None, skipped_at=None)
+        return still_open.order_by(ExpressionWrapper(Q(shown_at=None), models.BooleanField()), "id")
 
     def answered(self) -> "ComparisonQuerySet":
         return self.filter(answered_at__isnull=False)

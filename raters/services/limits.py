@@ -8,7 +8,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from evalhub.problems import Conflict
+from evalhub.problems import Conflict, NotNeeded
 from raters.models import Comparison, Enrolment
 from raters.services.shares import left_in_visit
 
@@ -40,9 +40,10 @@ class Allowance:
 
 
 def allowance(enrolment: Enrolment) -> Allowance:
-    """What is left for her now. Exact for as long as her enrolment is locked: every answer of hers takes that lock."""
+    """What is left for her now: controls count like the pairs that they look like, practice and qualification do not.
+    Exact for as long as her enrolment is locked: every answer of hers takes that lock."""
     study, now = enrolment.study, timezone.now()
-    own = Comparison.objects.answered().filter(study=study, rater=enrolment.rater)
+    own = Comparison.objects.answered().in_earnest().filter(study=study, rater=enrolment.rater)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     in_all, today = study.votes_per_rater, study.votes_per_rater_per_day
     return Allowance(
@@ -54,7 +55,7 @@ def allowance(enrolment: Enrolment) -> Allowance:
 
 
 def require_allowance(enrolment: Enrolment) -> None:
-    """Conflict when she has done her share, of the study or of the day."""
+    """Conflict when she has done her share of the day, NotNeeded when it is that of the study."""
     left = allowance(enrolment)
     if left.only_for_today:
         share = enrolment.study.votes_per_rater_per_day or 0
@@ -68,5 +69,5 @@ def require_allowance(enrolment: Enrolment) -> None:
             )
             % {"number": number_format(share, force_grouping=True)}
         )
-    if left.in_all == 0:
-        raise Conflict(_("Your share of this study is done, so this answer was not needed any more."))
+    if 0 in {left.in_all, left.in_visit}:
+        raise NotNeeded(_("Your share of this study is done, so this answer was not needed any more."))

@@ -1,19 +1,30 @@
 """Which pair a rater sees next."""
 
 import secrets
+from collections.abc import Collection
+from datetime import timedelta
 
 import numpy as np
 from django.db import transaction
-from django.db.models.functions import Coalesce
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from evalhub.studies.models import Study
 from raters.models import Comparison, Enrolment, EnrolmentState, PairCount, Rater
 from raters.ranking import draw_pair
 from raters.services.chances import chances
+from raters.services.closing import answers_counted
+from raters.services.controls import draw_control
 from raters.services.enrolling import lock_comparing
+from raters.services.impressions import Side, new_token, put, tossed
 from raters.services.limits import allowance
 from raters.services.offers import Offers, Seen, offers_of
+
+SHOWN_WITH = ("left_copy", "right_copy", "prompt")
+AHEAD = 8  # pairs that a browser holds besides the one before her
+AHEAD_BYTES = 64 * 2**20  # and what their copies weigh together, but for the first one
+MOST_LEASED = 3 * AHEAD  # to one rater, however many windows she has open
 
 
 @transaction.atomic
@@ -40,7 +51,7 @@ def next_comparison(*, study: Study, rater: Rater, after: Comparison | None = No
         return None
     waiting = Comparison.objects.unanswered().filter(study=study, rater=rater)
     others = waiting if after is None else waiting.exclude(pk=after.pk)
-    comparison = others.select_related("left_copy", "right_copy", "prompt").first()
+    comparison = others.select_related(*SHOWN_WITH).first()
     if comparison is not None:
         return _renewed(comparison)
     if left_to_do is not None and waiting.count() >= left_to_do:
@@ -48,29 +59,78 @@ def next_comparison(*, study: Study, rater: Rater, after: Comparison | None = No
     return _draw(study, rater)
 
 
-def mark_shown(*, comparison: Comparison) -> None:
-    """Record that the browser has revealed both sides; the first time counts."""
-    Comparison.objects.filter(pk=comparison.pk).update(shown_at=Coalesce("shown_at", timezone.now()))
+@transaction.atomic
+def comparisons_ahead(
+    *, study: Study, rater: Rater, held: Collection[str], count: int = AHEAD
+) -> list[tuple[Comparison, int]]:
+    """Lease what her browser may show next, so that it can go on at once, and while the server is away.
+
+    First come those that she was leased before and that no window of hers holds, then newly drawn ones. What is leased
+    and unanswered never exceeds what the study still takes from her, nor what is left of its budget.
+
+    Args:
+        held: tokens of the comparisons that her windows hold, those with an unsent answer among them.
+        count: how many she has room for.
+    Returns: each with how many she will have answered before it.
+    Raises: Conflict when the study takes no votes or she has not begun.
+    """
+    enrolment = lock_comparing(rater, study)
+    most = _most_leased(enrolment)
+    waiting = list(Comparison.objects.unanswered().filter(study=study, rater=rater).select_related(*SHOWN_WITH)[:most])
+    answered = answered_by(rater, study)
+    leased = [(one, answered + place) for place, one in enumerate(waiting) if one.token not in held]
+    while len(leased) < min(count, AHEAD) and len(waiting) < most and _light(leased):
+        drawn = _draw(study, rater)
+        if drawn is None:
+            break
+        leased.append((drawn, answered + len(waiting)))
+        waiting.append(drawn)
+    return [(_renewed(one), before) for one, before in leased[: min(count, AHEAD)]]
+
+
+def mark_shown(*, rater: Rater, token: str, ago: timedelta = timedelta()) -> None:
+    """Record that her browser has revealed both sides of a comparison; the first time counts, others' tokens do not.
+
+    Args: ago: how long before now, as the browser says when it could not say so at once; never before the draw.
+    """
+    if "\0" in token:  # which PostgreSQL would not even take for a text
+        return
+    shown_at = Coalesce("shown_at", Greatest("created_at", Value(timezone.now() - ago)))
+    Comparison.objects.filter(rater=rater, token=token).update(shown_at=shown_at)
 
 
 def answered_by(rater: Rater, study: Study) -> int:
-    """How many comparisons she has answered in the study."""
-    return Comparison.objects.answered().filter(study=study, rater=rater).count()
-
-
-def new_token() -> str:
-    return secrets.token_urlsafe(32)
+    """How many comparisons she has answered in the study, controls among them, which look alike."""
+    return Comparison.objects.answered().in_earnest().filter(study=study, rater=rater).count()
 
 
 def _renewed(comparison: Comparison) -> Comparison:
-    """The same pair on the same sides. Tokens live on while she keeps coming; expired ones are replaced."""
+    """The same pair on the same sides. Tokens live on while she keeps coming; expired ones of pictures are replaced.
+
+    The vote's own stays: a browser may still keep an answer under it, and opens nothing by it.
+    """
     now = timezone.now()
     if comparison.expires_at <= now:
-        comparison.token, comparison.left_token, comparison.right_token = new_token(), new_token(), new_token()
+        comparison.left_token, comparison.right_token = new_token(), new_token()
     if comparison.expires_at <= now + Comparison.LIFETIME / 2:
         comparison.expires_at = now + Comparison.LIFETIME
-        comparison.save(update_fields=["token", "left_token", "right_token", "expires_at"])
+        comparison.save(update_fields=["left_token", "right_token", "expires_at"])
     return comparison
+
+
+def _light(leased: list[tuple[Comparison, int]]) -> bool:
+    """Whether one more pair's copies are not too much for a browser to fetch ahead."""
+    weight = sum(one.left_copy.size + one.right_copy.size for one, _ in leased)
+    return not leased or weight * (len(leased) + 1) / len(leased) <= AHEAD_BYTES
+
+
+def _most_leased(enrolment: Enrolment) -> int:
+    """How many comparisons may lie unanswered before her at once."""
+    study = enrolment.study
+    limits = [MOST_LEASED, _left_to_do(enrolment)]
+    if study.vote_budget is not None:
+        limits.append(max(0, study.vote_budget - answers_counted(study)))
+    return min(limit for limit in limits if limit is not None)
 
 
 def _left_to_do(enrolment: Enrolment) -> int | None:
@@ -101,31 +161,28 @@ def _draw_from(offers: Offers, study: Study, rater: Rater) -> Comparison | None:
     allowed = offers.allowed(seen) & competing[:, None] & competing[None, :]
     if not allowed.any():
         return None
+    control = draw_control(study, rater)
+    if control is not None:
+        return control
     probabilities, reason = chances(study, offers.checkpoints, competing, allowed)
     drawn = draw_pair(probabilities, np.random.default_rng())  # seeded by the operating system's own randomness
     if drawn is None:
         return None
     row = _least_compared_row(offers, drawn.first, drawn.second, seen)
-    columns = [drawn.first, drawn.second]
-    if secrets.randbelow(2):
-        columns.reverse()
-    left, right = ({"sample": int(offers.samples[row, c]), "copy": int(offers.copies[row, c])} for c in columns)
-    comparison = Comparison.objects.create(
+    left, right = tossed(
+        *(
+            Side(int(offers.samples[row, column]), int(offers.copies[row, column]), offers.checkpoints[column])
+            for column in (drawn.first, drawn.second)
+        )
+    )
+    comparison = put(
         study=study,
         rater=rater,
-        prompt_id=int(offers.prompts[row]),
-        left_id=left["sample"],
-        right_id=right["sample"],
-        left_copy_id=left["copy"],
-        right_copy_id=right["copy"],
-        left_checkpoint_id=offers.checkpoints[columns[0]],
-        right_checkpoint_id=offers.checkpoints[columns[1]],
+        prompt=int(offers.prompts[row]),
+        left=left,
+        right=right,
         reason=reason,
         propensity=min(1.0, drawn.propensity),
-        token=new_token(),
-        left_token=new_token(),
-        right_token=new_token(),
-        expires_at=timezone.now() + Comparison.LIFETIME,
     )
     PairCount.objects.add(comparison)
     return comparison

@@ -46,6 +46,11 @@ def region_from(text: str) -> Region | None:
     return region
 
 
+def region_text(remark: Remark | None) -> str:
+    """What `region_from` reads again; empty without a region."""
+    return json.dumps({name: getattr(remark, name) for name in ("side", *_SHARES)}) if remark and remark.side else ""
+
+
 def checked_region(study: Study, region: Region | None) -> Region | None:
     """The region, rounded. Refusal where the study asks for none, or when it does not lie on a side."""
     if region is None:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from evalhub.problems import Refusal
 from raters.access import own_comparison
 from raters.models import Comparison, Rater, Side, Skip, SkipReason
-from raters.services.enrolling import lock, require_comparing
+from raters.services.enrolling import lock, require_answering
 from raters.services.remarks import checked_comment
 
 
@@ -28,7 +28,7 @@ def skip(*, token: str, rater: Rater, reason: str, side: str = "", comment: str 
     open_still = Comparison.objects.filter(pk=comparison.pk, answered_at=None, skipped_at=None)
     if not open_still.exists():
         return comparison
-    require_comparing(enrolment)
+    require_answering(enrolment, comparison)
     _require_reason(reason, side)
     comment = checked_comment(comment)
     if reason == SkipReason.OTHER and not comment:

@@ -1,11 +1,12 @@
 """Votes: added once, never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from evalhub.problems import Refusal
 from evalhub.studies.models import Criterion, Study
@@ -13,11 +14,22 @@ from raters import locks
 from raters.access import own_comparison
 from raters.models import Choice, Comparison, Control, Enrolment, EnrolmentState, Rater, Vote
 from raters.services.closing import close_if_done, is_spent
-from raters.services.enrolling import lock, lock_comparing, require_comparing
+from raters.services.enrolling import lock, require_answering, require_comparing
 from raters.services.fitting import ask_for_refit
 from raters.services.limits import require_allowance
+from raters.services.remarks import (
+    Region,
+    checked_answer_comment,
+    checked_reasons,
+    checked_region,
+    keep_remark,
+    possible_away,
+)
+from raters.services.shares import may_undo
+from raters.services.skipping import reopen
 
 LONGEST_LOOK = timedelta(days=1)
+LONGEST_AGO = 366 * 24 * 3_600_000  # milliseconds; more than any answer is kept
 
 
 @transaction.atomic
@@ -28,7 +40,12 @@ def cast_vote(
     answers: Mapping[str, str],
     revision: int = 1,
     milliseconds: int | None = None,
+    away_milliseconds: int = 0,
+    waited_milliseconds: int = 0,
     without_javascript: bool = False,
+    reasons: Collection[str] = (),
+    region: Region | None = None,
+    comment: str = "",
 ) -> Comparison:
     """Answer one comparison; every question of the study at once. A second call with the same revision changes nothing.
 
@@ -36,31 +53,46 @@ def cast_vote(
         token: the comparison's.
         answers: criterion's key → left, right, tie or both_bad.
         revision: 1, or after an undo the number that `next_revision` gives.
-        milliseconds: from both sides shown to the answer, as the browser measured it.
+        milliseconds: from both sides shown to the answer, as the browser measured it, the time away apart.
+        away_milliseconds: how long the page was hidden or out of focus between the two.
+        waited_milliseconds: from the answer to its sending, where the server was away.
+        reasons: of those that the study offers.
+        region: where the worse side is wrong, and `comment` a few words, where the study asks for them.
     Raises: Http404 for a token that is not hers or has expired; Refusal for answers that do not fit the questions;
-        Conflict when the study takes no votes now, or none of hers any more today.
+        Conflict when the study takes no votes now, or none of hers any more today. What she has skipped meanwhile in
+        another window stays skipped.
     """
     comparison = own_comparison(rater, token)
     enrolment = lock(rater, comparison.study)
     expected = next_revision(comparison)
     if revision < expected:
         return comparison
-    require_comparing(enrolment)
+    require_answering(enrolment, comparison)
     study = enrolment.study
     if revision > expected:
-        raise Refusal(f"The next answer to this pair has the number {expected}, got {revision}; reload the page.")
-    require_allowance(enrolment)
+        raise Refusal(
+            _("The next answer to this pair has the number %(expected)s, got %(given)s; reload the page.")
+            % {"expected": expected, "given": revision}
+        )
+    if not comparison.is_lesson:
+        require_allowance(enrolment)
     if without_javascript and not study.works_without_javascript:
-        raise Refusal("This study shows its pictures with JavaScript only; turn it on in your browser and reload.")
+        raise Refusal(_("This study shows its pictures with JavaScript only; turn it on in your browser and reload."))
     choices = _checked(study, answers)
     if milliseconds is not None and not 0 <= milliseconds <= LONGEST_LOOK.total_seconds() * 1000:
         milliseconds = None
-    _add(comparison, choices, revision, milliseconds, without_javascript)
+    reasons, region = checked_reasons(study, reasons), checked_region(study, region)
+    comment, away = checked_answer_comment(study, comment), possible_away(away_milliseconds)
     now = timezone.now()
     if comparison.shown_at is None and milliseconds is not None:
-        comparison.shown_at = now - timedelta(milliseconds=milliseconds)
+        ago = timedelta(milliseconds=min(milliseconds + away + max(0, waited_milliseconds), LONGEST_AGO))
+        comparison.shown_at = max(now - ago, comparison.created_at)
     comparison.answered_at = now
-    comparison.save(update_fields=["answered_at", "shown_at"])
+    open_still = Comparison.objects.filter(pk=comparison.pk, skipped_at=None, answered_at=None)
+    if not open_still.update(answered_at=now, shown_at=comparison.shown_at):
+        return comparison
+    _add(comparison, choices, revision, milliseconds, without_javascript, reasons)
+    keep_remark(comparison=comparison, revision=revision, region=region, comment=comment, away_milliseconds=away)
     _count(enrolment, comparison, 1)
     if is_spent(study):
         close_if_done(study=study)
@@ -68,21 +100,34 @@ def cast_vote(
 
 
 @transaction.atomic
-def undo_last(*, rater: Rater, study: Study, last: str | None = None) -> Comparison | None:
-    """Withdraw the rater's newest answer and open its comparison again, as the next one she sees.
+def undo_last(*, rater: Rater, study: Study, last: str | None = None, revision: int | None = None) -> Comparison | None:
+    """Take back the rater's newest answer or skip and open its comparison again, as the next one she sees.
 
     Args:
         last: token of the comparison she means. When that is not the newest one any more (a key pressed twice, another
             tab), nothing happens.
+        revision: the number of this undo, one more than the answer's, where her browser knows it. That very answer is
+            then withdrawn, even if another window has answered since; a second call changes nothing. A skip has none.
     Returns: the comparison, or None when there was nothing to undo.
     """
-    enrolment = lock_comparing(rater, study)
-    comparison = last_answered(rater, study)
-    if comparison is None or (last is not None and comparison.token != last):
+    enrolment = lock(rater, study)
+    if enrolment.state == EnrolmentState.TRAINING:
+        return None  # practice and qualification are not taken back
+    require_comparing(enrolment)
+    comparison = last_done(rater, study) if revision is None else own_comparison(rater, last or "")
+    if comparison is None or comparison.study_id != study.pk or comparison.is_lesson:
+        return None
+    if not may_undo(enrolment, comparison):
+        return None
+    if comparison.skipped_at is not None and last in {None, comparison.token}:
+        return reopen(comparison)
+    if comparison.answered_at is None:
+        return None
+    if (last is not None and comparison.token != last) or revision not in {None, next_revision(comparison)}:
         return None
     standing = Vote.objects.filter(comparison=comparison).latest_revisions().select_related("criterion")
     choices = {vote.criterion: Choice.WITHDRAWN for vote in standing}
-    _add(comparison, choices, next_revision(comparison), None, False)
+    _add(comparison, choices, next_revision(comparison), None, False, [])
     comparison.answered_at = None
     comparison.expires_at = timezone.now() + Comparison.LIFETIME
     comparison.save(update_fields=["answered_at", "expires_at"])
@@ -93,9 +138,12 @@ def undo_last(*, rater: Rater, study: Study, last: str | None = None) -> Compari
     return comparison
 
 
-def last_answered(rater: Rater, study: Study) -> Comparison | None:
-    """What an undo would open again."""
-    return Comparison.objects.answered().filter(rater=rater, study=study).order_by("-answered_at", "-id").first()
+def last_done(rater: Rater, study: Study) -> Comparison | None:
+    """What an undo would open again: answered or skipped, the newest."""
+    own = Comparison.objects.in_earnest().filter(rater=rater, study=study)
+    answered = own.answered().order_by("-answered_at", "-id").first()
+    skipped = own.exclude(skipped_at=None).order_by("-skipped_at", "-id").first()
+    return max(filter(None, (answered, skipped)), key=lambda one: one.answered_at or one.skipped_at, default=None)
 
 
 def next_revision(comparison: Comparison) -> int:
@@ -108,7 +156,8 @@ def _checked(study: Study, answers: Mapping[str, str]) -> dict[Criterion, Choice
     criteria = {criterion.key: criterion for criterion in study.criteria.all()}
     if set(answers) != set(criteria):
         raise Refusal(
-            f"Every question needs one answer: expected {', '.join(criteria)}, got {', '.join(answers) or 'none'}."
+            _("Every question needs one answer: expected %(expected)s, got %(given)s.")
+            % {"expected": ", ".join(criteria), "given": ", ".join(answers) or _("none")}
         )
     return {criterion: _choice(criterion, answers[key]) for key, criterion in criteria.items()}
 
@@ -116,7 +165,10 @@ def _checked(study: Study, answers: Mapping[str, str]) -> dict[Criterion, Choice
 def _choice(criterion: Criterion, answer: str) -> Choice:
     offered = choices_of(criterion)
     if answer not in offered:
-        raise Refusal(f"“{criterion.name}” is answered by one of {', '.join(offered)}; got “{answer}”.")
+        raise Refusal(
+            _("“%(question)s” is answered by one of %(expected)s; got “%(given)s”.")
+            % {"question": criterion.name, "expected": ", ".join(offered), "given": answer}
+        )
     return Choice(answer)
 
 
@@ -140,6 +192,7 @@ def _add(
     revision: int,
     milliseconds: int | None,
     without_javascript: bool,
+    reasons: list[str],
 ) -> None:
     locks.share_votes(comparison.study)
     Vote.objects.bulk_create(
@@ -148,6 +201,7 @@ def _add(
             criterion=criterion,
             revision=revision,
             choice=choice,
+            reasons=reasons,
             milliseconds=milliseconds,
             without_javascript=without_javascript,
             study=comparison.study,

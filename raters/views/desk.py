@@ -1,21 +1,26 @@
 """The rater's desk. Nothing here may say which checkpoint made a side: not an address, a header, a name or an error."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotFound, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from evalhub.problems import Conflict, Refusal
+from evalhub.problems import Conflict, NotNeeded, Refusal
 from evalhub.studies.access import Actor, get_study
-from evalhub.studies.models import Modality, User
-from raters import access, services
+from raters import services
 from raters.models import Enrolment
 from raters.services.closing import answers_counted, orders
-from raters.serving import serve
 from raters.views import states
 from raters.views.entrance import by_script, for_raters
+
+QUEUED = "X-Queued"  # a header of what the queue in the browser sends
+MOST_HELD = 200  # tokens that one request may name
 
 
 @require_GET
@@ -30,7 +35,7 @@ def rate(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
 def consent(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
     try:
         if not request.POST.get("agreed"):
-            raise Refusal("To take part, tick that you have read the text; otherwise simply leave.")
+            raise Refusal(_("To take part, tick that you have read the text; otherwise simply leave."))
         services.consent(enrolment=enrolment, version=_number(request.POST.get("version")) or 0)
     except Refusal as refusal:
         return _desk(request, enrolment, refusal)
@@ -53,55 +58,82 @@ def vote(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
     answers = {
         name.removeprefix("answer."): str(value) for name, value in request.POST.items() if name.startswith("answer.")
     }
-    try:
-        services.cast_vote(
+    return _sent(
+        request,
+        enrolment,
+        lambda: services.cast_vote(
             token=request.POST.get("comparison", ""),
             rater=enrolment.rater,
             answers=answers,
             revision=_number(request.POST.get("revision")) or 1,
             milliseconds=_number(request.POST.get("milliseconds")),
+            away_milliseconds=_number(request.POST.get("away")) or 0,
+            waited_milliseconds=_number(request.POST.get("waited")) or 0,
             without_javascript=not by_script(request),
-        )
-    except Refusal as refusal:
-        return _desk(request, enrolment, refusal)
-    return _onwards(request, enrolment)
+            reasons=request.POST.getlist("reasons"),
+            region=services.region_from(request.POST.get("region", "")),
+            comment=request.POST.get("comment", ""),
+        ),
+    )
+
+
+@require_POST
+@for_raters
+def skip(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
+    """`reason` is one of SkipReason; a side that is broken follows it after a colon."""
+    reason, _colon, side = request.POST.get("reason", "").partition(":")
+    return _sent(
+        request,
+        enrolment,
+        lambda: services.skip(
+            token=request.POST.get("comparison", ""),
+            rater=enrolment.rater,
+            reason=reason,
+            side=side,
+            comment=request.POST.get("comment", ""),
+        ),
+    )
+
+
+@require_POST
+@for_raters
+def see(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
+    """She agrees to see what the study says is sensitive."""
+    services.agree_to_see(enrolment=enrolment)
+    return HttpResponse(status=204) if by_script(request) else redirect("rate", enrolment.study.slug)
 
 
 @require_POST
 @for_raters
 def undo(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
-    try:
-        services.undo_last(rater=enrolment.rater, study=enrolment.study, last=request.POST.get("comparison"))
-    except Refusal as refusal:
-        return _desk(request, enrolment, refusal)
-    return _onwards(request, enrolment)
+    return _sent(
+        request,
+        enrolment,
+        lambda: services.undo_last(
+            rater=enrolment.rater,
+            study=enrolment.study,
+            last=request.POST.get("comparison"),
+            revision=_number(request.POST.get("revision")),
+        ),
+    )
 
 
 @require_POST
 @for_raters
 def ahead(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
-    """The browser has revealed a pair: note it, and say where the pictures of the next one are."""
-    comparison = access.own_comparison(enrolment.rater, request.POST.get("comparison", ""))
-    services.mark_shown(comparison=comparison)
+    """The browser has room for more pairs: lease them, and send their desks one after the other; none where none are."""
+    _note_shown(request, enrolment)
+    held = set(request.POST.getlist("held")[:MOST_HELD])
+    count = _number(request.POST.get("count")) or services.AHEAD
     try:
-        following = services.next_comparison(study=enrolment.study, rater=enrolment.rater, after=comparison)
+        following = services.comparisons_ahead(study=enrolment.study, rater=enrolment.rater, held=held, count=count)
     except Refusal:
-        following = None  # the study has just been paused; the answer to this pair will say so
-    addresses = states.addresses(following) if following else []
-    moving = enrolment.study.modality == Modality.VIDEO
-    return JsonResponse({"pictures": [] if moving else addresses, "videos": addresses if moving else []})
-
-
-@require_GET
-def shown(request: HttpRequest, token: str) -> HttpResponseBase:
-    """One side's picture, for the rater it was drawn for. Whoever else asks, and why ever, the answer is the same."""
-    try:
-        copy = access.shown_copy(request.user, token) if isinstance(request.user, User) else None
-    except Http404:
-        copy = None
-    if copy is None:
-        return HttpResponseNotFound("There is nothing here.\n", content_type="text/plain")
-    return serve(request, copy)
+        following = []  # the study has just been paused; the answer to this pair will say so
+    desks = []
+    for comparison, done in following:
+        context = {"study": enrolment.study, "done": done, "last": "", **states.pair(enrolment, comparison)}
+        desks.append(render_to_string("raters/desk.html", context, request))
+    return HttpResponse("".join(desks))
 
 
 @login_required
@@ -116,16 +148,37 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "raters/progress.html" if by_script(request) else "raters/progress_page.html", context)
 
 
-def _onwards(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
-    if by_script(request):
-        return _desk(request, enrolment)
-    return redirect("rate", enrolment.study.slug)
+def _sent(request: HttpRequest, enrolment: Enrolment, take: Callable[[], object]) -> HttpResponse:
+    """Take what the rater sends. The queue in her browser, which has gone on long ago, is only told how that went."""
+    queued = QUEUED in request.headers
+    try:
+        take()
+    except Refusal as refusal:
+        if queued:
+            return HttpResponse(refusal.sentence, status=refusal.status, content_type="text/plain")
+        return _desk(request, enrolment, refusal)
+    except Http404:
+        if queued:  # and she may still compare here: it is this comparison that is not hers any more
+            return HttpResponse(status=NotNeeded.status)
+        raise
+    if queued:
+        _note_shown(request, enrolment)
+        return HttpResponse(status=204)
+    return _desk(request, enrolment) if by_script(request) else redirect("rate", enrolment.study.slug)
+
+
+def _note_shown(request: HttpRequest, enrolment: Enrolment) -> None:
+    """`shown`, as often as needed: a comparison's token, a colon, and how many milliseconds ago it was revealed."""
+    for one in request.POST.getlist("shown")[:MOST_HELD]:
+        token, _colon, ago = one.partition(":")
+        services.mark_shown(rater=enrolment.rater, token=token, ago=timedelta(milliseconds=_number(ago) or 0))
 
 
 def _desk(request: HttpRequest, enrolment: Enrolment, refusal: Refusal | None = None) -> HttpResponse:
     """The page of the rater's state or, for htmx, the part of it that changes from pair to pair."""
     status = refusal.status if refusal else 200
     context: dict[str, Any] = {"study": enrolment.study, "refusal": refusal.sentence if refusal else ""}
+    context["desk"] = states.desk_name(enrolment)
     try:
         page = states.page_of(enrolment, context)
     except Conflict:  # an owner has changed the study since this request began

@@ -1,25 +1,64 @@
-// Answers the server has not confirmed yet, kept in this browser under the rater's desk: written before they are sent,
-// removed when the server has them. Sending one twice is harmless, since the server counts each once.
+// What the rater said and the server has not confirmed yet, in the order in which she said it: kept in this browser under
+// her desk before it is sent, dropped when the server has it. Several windows share it. Where the browser keeps nothing
+// (no storage, or it is full), it lasts as long as the page.
 
 export class Outbox {
   constructor(desk) {
-    this.prefix = `evalhub.answer.${desk}.`;
+    this.prefix = `evalhub.unsent.${desk}.`;
+    this.window = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
+    this.unkept = new Map();
   }
 
-  put(answer) {
-    localStorage.setItem(this.prefix + answer.comparison, JSON.stringify(answer));
+  get storage() {
+    try {
+      return window.localStorage;
+    } catch {
+      return null; // forbidden in this browser
+    }
   }
 
-  get(comparison) {
-    return JSON.parse(localStorage.getItem(this.prefix + comparison));
+  // Names are numbered, so that their order needs no clock; the window's mark keeps two of one number apart.
+  put(entry) {
+    const last = this.names().at(-1)?.slice(this.prefix.length).split(".")[0] ?? 0;
+    const name = `${this.prefix}${String(Number(last) + 1).padStart(9, "0")}.${this.window}`;
+    try {
+      this.storage.setItem(name, JSON.stringify(entry));
+    } catch {
+      this.unkept.set(name, entry);
+    }
+    return name;
   }
 
-  drop(comparison) {
-    localStorage.removeItem(this.prefix + comparison);
+  drop(name) {
+    this.unkept.delete(name);
+    try {
+      this.storage?.removeItem(name);
+    } catch {
+      // it was never there
+    }
   }
 
   all() {
-    const names = Object.keys(localStorage).filter((name) => name.startsWith(this.prefix));
-    return names.map((name) => JSON.parse(localStorage.getItem(name)));
+    return this.names().map((name) => ({ name, ...this.read(name) }));
+  }
+
+  // Whether the last that she said of the comparison, and that is not sent yet, is an answer or a skip.
+  answers(comparison) {
+    const last = this.all().findLast((entry) => entry.comparison === comparison);
+    return last !== undefined && !last.undo;
+  }
+
+  // Whether all of it outlives this page.
+  get kept() {
+    return this.unkept.size === 0;
+  }
+
+  names() {
+    const stored = this.storage ? Object.keys(this.storage).filter((name) => name.startsWith(this.prefix)) : [];
+    return [...stored, ...this.unkept.keys()].sort();
+  }
+
+  read(name) {
+    return this.unkept.get(name) ?? JSON.parse(this.storage.getItem(name));
   }
 }

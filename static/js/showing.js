@@ -1,72 +1,70 @@
-// Showing a pair: both sides appear in one frame, once both are decoded; meanwhile the next pair's are fetched.
+// Showing a pair: both sides appear in one frame, once both are decoded.
 
 import { lock, unlock } from "./answering.js";
+import { fetchAhead } from "./layers.js";
 import { viewer } from "./looking.js";
 import { Player } from "./player.js";
 import { playPair, player } from "./playing.js";
-import { addresses, csrf, longer, outbox, pause, request, say, send, soon } from "./sending.js";
+import { noteShown } from "./sending.js";
+
+const SOONEST = 150; // milliseconds; a key pressed before that was meant for the pair before
 
 export let shownAt = 0;
-let following = []; // the next pair's pictures, held so that the browser keeps them decoded
 
 export const desk = () => document.getElementById("desk");
 export const pair = () => desk().querySelector(".pair");
 export const form = () => desk().querySelector("form.vote");
-export const comparison = () => form().elements.comparison.value;
+export const tokenOf = (here) => here.dataset.comparison;
+export const comparison = () => tokenOf(desk());
 
-export async function show() {
+// Everything of the sides, and of what the prompt gives, is here and decoded; rejected where some of it did not come.
+export async function ready(here) {
+  const videos = [...here.querySelectorAll(".pane > video")];
+  await Promise.all([...here.querySelectorAll(".pane > :first-child, .attachment > img")].map(fetchAhead));
+  await Player.ready(videos);
+}
+
+// Put a desk in the place of the one before her, and reveal it in the next frame: all of it is here. Of pictures in tiles
+// only what is seen at this size, once it is drawn; whether it could be.
+export async function show(next) {
   lock();
   player.release();
-  const here = pair();
-  const kept = outbox.get(comparison());
-  if (kept) {
-    say("Sending the answer that was kept in this browser.");
-    send(kept);
-    return;
+  if (next !== desk()) {
+    desk().replaceWith(next);
+    next.focus({ preventScroll: true });
   }
+  const here = next.querySelector(".pair");
   const videos = [...here.querySelectorAll(".pane > video")];
-  viewer.take(here); // first: of a large picture only what is seen is fetched
+  viewer.take(here);
   try {
-    await viewer.ready();
-    await Player.ready(videos);
+    if (here.querySelector(".tiles")) await viewer.ready();
   } catch {
-    if (here.isConnected) await again();
-    return;
+    return false;
   }
-  if (!here.isConnected) return;
-  soon();
-  say("");
   requestAnimationFrame((now) => {
+    if (!here.isConnected) return;
     here.classList.add("revealed");
-    desk().dataset.revealed = "";
+    next.dataset.revealed = "";
     shownAt = now;
+    noteShown(tokenOf(next));
     if (videos.length) playPair(videos, here.dataset.watch === undefined ? () => {} : unlock);
     if (here.dataset.watch === undefined) unlock();
     here.dispatchEvent(new Event("revealed", { bubbles: true }));
-    lookAhead();
+    setTimeout(() => { next.dataset.open = ""; }, SOONEST);
   });
+  return true;
 }
 
-// A picture did not arrive: the server is away, or the page is older than its tokens. Ask for the same pair anew.
-export async function again() {
-  say("The pictures did not load; trying again.");
-  await pause(longer());
-  request("GET", addresses.rate);
+// As it was before it was shown.
+export function hide(here) {
+  here.querySelector(".pair").classList.remove("revealed");
+  delete here.dataset.revealed;
+  delete here.dataset.open;
 }
 
-// Tell the server that the pair is shown, and fetch the pictures of the next one.
-async function lookAhead() {
-  try {
-    const body = new URLSearchParams({ comparison: comparison() });
-    const answer = await fetch(addresses.ahead, { method: "POST", headers: csrf, body });
-    if (!answer.ok) return;
-    const { pictures, videos } = await answer.json();
-    following = [
-      ...pictures.map((address) => Object.assign(new Image(), { src: address })),
-      ...videos.map((address) => Object.assign(document.createElement("video"), { preload: "auto", muted: true, src: address })),
-    ];
-    await Promise.all(following.filter((side) => side instanceof HTMLImageElement).map((image) => image.decode()));
-  } catch {
-    following = []; // the next pair is then simply fetched when its turn comes
-  }
-}
+// One key meant for one pair answers no other, however fast the next one is there.
+addEventListener("keydown", (event) => {
+  if (desk()?.dataset.revealed === undefined || desk().dataset.open !== undefined) return;
+  event.stopImmediatePropagation();
+  event.preventDefault();
+}, true);

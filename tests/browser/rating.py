@@ -76,8 +76,8 @@ def seated(desk: Desk, site: str, page: Page) -> Page:
 
 
 def revealed(page: Page) -> str:
-    """Wait for the pair; returns its token."""
-    shown = page.locator("[data-comparison][data-revealed]")
+    """Wait for the pair, until it can be answered; returns its token."""
+    shown = page.locator("[data-comparison][data-revealed][data-open]")
     expect(shown).to_be_visible()
     return shown.get_attribute("data-comparison") or ""
 
@@ -87,7 +87,13 @@ def press(page: Page, key: str) -> str:
     token = revealed(page)
     page.keyboard.press(key)
     expect(page.locator(f'[data-comparison="{token}"]')).to_have_count(0)
+    sent(page)
     return revealed(page)
+
+
+def sent(page: Page) -> None:
+    """Wait until the server has all that she said."""
+    until(page, "!Object.keys(localStorage).some((name) => name.startsWith('evalhub.unsent.'))")
 
 
 def until(page: Page, condition: str) -> None:

@@ -1,6 +1,7 @@
-"""The server is away, or changes its mind, while a rater answers: nothing is lost and nothing counts twice."""
+"""The server is away, or changes its mind, while a rater answers: she goes on, nothing is lost, nothing counts twice."""
 
 import re
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -8,31 +9,110 @@ from django.contrib.sessions.models import Session
 from django.utils import timezone
 from playwright.sync_api import Page, Route, expect
 
-from evalhub.studies.models import StudyState
+from evalhub.studies.models import Membership, StudyState
 from raters.models import Comparison, Vote
-from tests.browser.rating import choices, desk, press, revealed, seated, sign_in, site, wait_for_votes
+from raters.services import offering
+from tests.browser.rating import (
+    choices,
+    desk,
+    press,
+    revealed,
+    seat,
+    seated,
+    sent,
+    sign_in,
+    site,
+    until,
+    wait_for_votes,
+)
 from tests.raters.conftest import Desk
 
 __all__ = ["desk", "seated", "site"]  # fixtures
 
+KEYS = {"left": "ArrowLeft", "right": "ArrowRight", "tie": "t", "both_bad": "b"}
+UNSENT = "Object.keys(localStorage).filter((name) => name.startsWith('evalhub.unsent.')).length"
 
-def test_an_answer_waits_in_the_browser_while_the_server_is_away(seated: Page) -> None:
-    token = revealed(seated)
+
+def fetched_ahead(page: Page, pairs: int) -> None:
+    """Wait until the page holds so many pairs, the one that is shown among them, with their pictures."""
+    held = "navigator.locks.query().then(({ held }) => held.filter(({ name }) => name.includes('.shown.')).length)"
+    until(page, f"{held}.then((number) => number >= {pairs})")
+    page.wait_for_load_state("networkidle")
+
+
+def answer(page: Page, choice: str) -> str:
+    """Answer by key while nobody confirms; returns the next pair's token."""
+    token = revealed(page)
+    page.keyboard.press(KEYS[choice])
+    expect(page.locator(f'[data-comparison="{token}"]')).to_have_count(0)
+    return revealed(page)
+
+
+def in_order() -> list[tuple[str, str]]:
+    votes = Vote.objects.order_by("pk").values_list("comparison__token", "choice")
+    return list(votes)
+
+
+# -- away ---------------------------------------------------------------------------------------------------------
+
+
+def test_voting_goes_on_while_the_network_is_away(seated: Page) -> None:
+    """Several votes, an undo of one that is queued and of one that was sent; all arrive once, in order."""
+    first = revealed(seated)
+    press(seated, "ArrowLeft")
+    fetched_ahead(seated, 8)
     seated.context.set_offline(True)
-    seated.keyboard.press("ArrowLeft")
-    expect(seated.get_by_text("Your answer is kept in this browser and will be sent")).to_be_visible()
-    seated.keyboard.press("ArrowRight")
-    seated.wait_for_timeout(1500)
-    assert not Vote.objects.exists()
-    assert seated.evaluate("Object.keys(localStorage).length") == 1
-    seated.context.set_offline(False)
-    expect(seated.locator(f'[data-comparison="{token}"]')).to_have_count(0)
-    revealed(seated)
-    expect(seated.locator("#notice")).to_have_text("")
+    given, tokens = ["right", "tie", "both_bad"], []
+    for choice in given:
+        tokens.append(revealed(seated))
+        answer(seated, choice)
+    expect(seated.locator("#unsent")).to_have_text("3 answers waiting for the server")
+    expect(seated.locator("#notice")).to_contain_text("kept in this browser")
+    seated.keyboard.press("u")
+    expect(seated.locator(f'[data-comparison="{tokens[2]}"][data-open]')).to_be_visible()
+    answer(seated, "left")
     assert choices() == ["left"]
-    assert seated.evaluate("Object.keys(localStorage).length") == 0
-    press(seated, "b")
-    assert choices() == ["left", "both_bad"]
+    assert seated.evaluate(UNSENT) == 5
+    seated.context.set_offline(False)
+    sent(seated)
+    expect(seated.locator("#unsent")).to_have_text("")
+    expect(seated.locator("#notice")).to_have_text("")
+    assert in_order() == [
+        (first, "left"),
+        *zip(tokens, given, strict=True),
+        (tokens[2], "withdrawn"),
+        (tokens[2], "left"),
+    ]
+    for vote in Vote.objects.exclude(choice="withdrawn").select_related("comparison"):
+        assert vote.comparison.shown_at is not None
+        assert vote.comparison.created_at <= vote.comparison.shown_at <= vote.created_at
+        assert vote.milliseconds is not None
+    # Two steps back, into what the server has had for long.
+    for token in (tokens[2], tokens[1]):
+        seated.keyboard.press("u")
+        expect(seated.locator(f'[data-comparison="{token}"][data-open]')).to_be_visible()
+    press(seated, "ArrowRight")
+    latest = Vote.objects.all().latest_revisions().order_by("comparison_id")
+    assert [vote.choice for vote in latest] == ["left", "right", "right"]
+
+
+def test_more_than_was_fetched_ahead_waits(seated: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched_ahead(seated, offering.AHEAD + 1)
+    seated.context.set_offline(True)
+    for _ in range(offering.AHEAD):
+        answer(seated, "left")
+    last = revealed(seated)
+    seated.keyboard.press("ArrowLeft")
+    expect(seated.locator("#unsent")).to_have_text(f"{offering.AHEAD + 1} answers waiting for the server")
+    seated.keyboard.press("ArrowRight")
+    seated.wait_for_timeout(500)
+    assert seated.evaluate(UNSENT) == offering.AHEAD + 1
+    seated.context.set_offline(False)
+    expect(seated.locator(f'[data-comparison="{last}"]')).to_have_count(0)
+    revealed(seated)
+    sent(seated)
+    assert choices() == ["left"] * (offering.AHEAD + 1)
+    assert set(Counter(Vote.objects.values_list("comparison", flat=True)).values()) == {1}
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -60,32 +140,108 @@ def test_an_answer_stored_whose_confirmation_was_lost_counts_once(seated: Page) 
 
     seated.route("**/vote/", lose_the_answer)
     press(seated, "ArrowLeft")
-    assert lost == [200]
+    assert lost == [204]
     assert choices() == ["left"]
 
 
-def test_closing_the_browser_with_an_answer_unsent(desk: Desk, site: str, seated: Page) -> None:
+# -- leaving, and coming back -------------------------------------------------------------------------------------
+
+
+def test_leaving_with_an_answer_unsent(desk: Desk, site: str, seated: Page) -> None:
+    """She is warned; a reload, a step back and a browser that crashes lose nothing."""
     token = revealed(seated)
     seated.route("**/vote/", lambda route: route.abort())
-    seated.keyboard.press("ArrowDown")
-    expect(seated.get_by_text("kept in this browser")).to_be_visible()
+    second = answer(seated, "tie")
+    warned: list[str] = []
+    seated.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.accept()))
+    seated.reload()
+    assert warned == ["beforeunload"]
+    assert revealed(seated) == second
+    expect(seated.locator("#unsent")).to_have_text("1 answer waiting for the server")
+    answer(seated, "left")
+    seated.goto(f"{site}/studies/")
+    seated.go_back()
+    third = revealed(seated)
+    assert third not in {token, second}
+    answer(seated, "right")
     context = seated.context
-    seated.close()
+    seated.close(run_before_unload=False)
     assert not Vote.objects.exists()
     later = context.new_page()
     later.goto(f"{site}/rate/study/")
-    wait_for_votes(1)
-    assert revealed(later) != token
-    assert choices() == ["tie"]
+    wait_for_votes(3)
+    revealed(later)
+    assert in_order() == [(token, "tie"), (second, "left"), (third, "right")]
     later.close()
 
 
-def test_paused_under_her(desk: Desk, site: str, seated: Page) -> None:
-    """The pause is shown, and the answer that came too late is sent when the study opens again."""
-    desk.study.state = StudyState.PAUSED
+def test_two_tabs_that_are_both_away(desk: Desk, site: str, seated: Page) -> None:
+    other = seated.context.new_page()
+    other.goto(f"{site}/rate/study/")
+    revealed(other)
+    fetched_ahead(other, 4)
+    seated.context.set_offline(True)
+    tokens = []
+    for tab, choice in ((seated, "left"), (other, "right"), (seated, "tie"), (other, "both_bad")):
+        tokens.append((revealed(tab), choice))
+        answer(tab, choice)
+    seated.close(run_before_unload=False)  # the other one sends for both
+    other.context.set_offline(False)
+    wait_for_votes(4)
+    sent(other)
+    assert in_order() == tokens
+    other.close()
+
+
+@pytest.mark.parametrize("broken", ["full", "forbidden"])
+def test_a_browser_that_keeps_nothing(desk: Desk, site: str, page: Page, broken: str) -> None:
+    """The queue lives as long as the page, and she is told to leave it open."""
+    scripts = {
+        "full": "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };",
+        "forbidden": "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no', 'SecurityError'); } });",
+    }
+    page.add_init_script(scripts[broken])
+    seat(page, site, desk)
+    fetched_ahead(page, 4)
+    page.route("**/vote/", lambda route: route.abort())
+    for choice in ("left", "tie"):
+        answer(page, choice)
+    expect(page.locator("#notice")).to_contain_text("leave this page open")
+    expect(page.locator("#unsent")).to_have_text("2 answers waiting for the server")
+    page.unroute("**/vote/")
+    wait_for_votes(2)
+    assert choices() == ["left", "tie"]
+
+
+def test_a_clock_that_is_set_meanwhile(seated: Page) -> None:
+    """Years on, years back: order and times are kept by other means."""
+    seated.evaluate("() => { const now = Date.now; let turn = 0; Date.now = () => now() + (turn++ % 2 ? -1 : 1) * 9e10; }")
+    seated.route("**/vote/", lambda route: route.abort())
+    fetched_ahead(seated, 4)
+    tokens = []
+    for choice in ("left", "tie", "right"):
+        tokens.append((revealed(seated), choice))
+        answer(seated, choice)
+    seated.unroute("**/vote/")
+    wait_for_votes(3)
+    assert in_order() == tokens
+    for comparison in Comparison.objects.answered():
+        assert comparison.shown_at is not None
+        assert timezone.now() - comparison.shown_at < timedelta(minutes=1)
+
+
+# -- the study, or she, is no longer there ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [StudyState.PAUSED, StudyState.CLOSED])
+def test_not_open_any_more(desk: Desk, site: str, seated: Page, state: str) -> None:
+    """The page says so, and what came too late is sent should the study open again."""
+    desk.study.state = state
     desk.study.save()
     seated.keyboard.press("ArrowLeft")
-    expect(seated.get_by_role("heading", name="This study is paused")).to_be_visible()
+    expect(seated.get_by_role("heading", name=f"This study is {state}")).to_be_visible()
+    expect(seated.locator("#unsent")).to_have_text("1 answer waiting for the server")
     assert not Vote.objects.exists()
     desk.study.state = StudyState.OPEN
     desk.study.save()
@@ -107,12 +263,30 @@ def test_signed_out_under_her(desk: Desk, site: str, seated: Page) -> None:
     assert choices() == ["left"]
 
 
-def test_a_page_older_than_its_tokens(desk: Desk, site: str, seated: Page) -> None:
+def test_removed_under_her(desk: Desk, site: str, seated: Page) -> None:
+    membership = Membership.objects.get(user__username="ria")
+    membership.delete()
+    seated.keyboard.press("ArrowLeft")
+    expect(seated.locator("#desk")).to_have_count(0)
+    assert not Vote.objects.exists()
+    Membership.objects.create(study=desk.study, user=membership.user, role=membership.role)
+    seated.goto(f"{site}/rate/study/")
+    wait_for_votes(1)
+    assert choices() == ["left"]
+
+
+def test_an_answer_later_than_its_lease(desk: Desk, site: str, seated: Page) -> None:
+    """Taken, for days; after that the pair is offered anew and she is told."""
     token = revealed(seated)
     Comparison.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    seated.keyboard.press("ArrowLeft")
-    expect(seated.locator(f'[data-comparison="{token}"]')).to_have_count(0)
-    revealed(seated)
-    assert not Vote.objects.exists()
-    press(seated, "ArrowRight")
-    assert choices() == ["right"]
+    press(seated, "ArrowLeft")
+    assert in_order() == [(token, "left")]
+    second = revealed(seated)
+    Comparison.objects.update(expires_at=timezone.now() - Comparison.LATE)
+    answer(seated, "right")
+    expect(seated.locator("#notice")).to_contain_text("too late")
+    sent(seated)
+    assert choices() == ["left"]
+    seated.reload()
+    press(seated, "tie"[0])
+    assert Vote.objects.latest("pk").comparison.token in {second, *Comparison.objects.values_list("token", flat=True)}

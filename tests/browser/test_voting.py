@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 from evalhub.studies.models import Criterion, Membership, Role, User
 from raters import services
 from raters.models import Comparison, Vote
-from tests.browser.rating import BUTTONS, choices, desk, pictures, press, revealed, seat, seated, sign_in, site
+from tests.browser.rating import BUTTONS, choices, desk, pictures, press, revealed, seat, seated, sent, sign_in, site
 from tests.raters.conftest import Desk
 
 __all__ = ["desk", "seated", "site"]  # fixtures
@@ -107,10 +107,12 @@ def test_a_slow_double_click_is_one_vote(seated: Page) -> None:
     seated.mouse.up(click_count=2)
     seated.wait_for_timeout(500)
     assert revealed(seated) == second
+    sent(seated)
     assert choices() == ["right"]
     seated.mouse.down()
     seated.mouse.up()
     expect(seated.locator(f'[data-comparison="{second}"]')).to_have_count(0)
+    sent(seated)
     assert choices() == ["right", "right"]
 
 
@@ -197,15 +199,23 @@ def test_reload_and_back_show_the_same_pair(desk: Desk, site: str, seated: Page)
 
 
 def test_two_tabs_are_one_rater(desk: Desk, site: str, seated: Page) -> None:
+    """No pair is before her twice; what she answers in either counts once."""
     other = seated.context.new_page()
     other.goto(f"{site}/rate/study/")
-    assert revealed(other) == revealed(seated)
-    assert pictures(other) == pictures(seated)
-    after = press(seated, "ArrowLeft")
-    assert press(other, "ArrowRight") == after  # answered already: the first answer stands, both go on together
-    assert choices() == ["left"]
+    seen = [revealed(seated), revealed(other)]
+    for tab in (seated, other, seated, other):
+        seen.append(press(tab, "ArrowLeft"))
+    assert len(set(seen)) == len(seen)
+    other.keyboard.press("u")
+    expect(other.locator(f'[data-comparison="{seen[3]}"][data-open]')).to_be_visible()
+    seen.append(press(seated, "t"))
     press(other, "ArrowRight")
-    press(seated, "t")
-    assert choices() == ["left", "right"]
-    assert Comparison.objects.answered().count() == 2
-    other.close()
+    assert choices() == ["left"] * 4 + ["withdrawn", "tie", "right"]
+    assert Comparison.objects.answered().count() == 5
+    assert len(set(seen)) == len(seen)
+    other.close()  # what it held is offered again: none of the eighteen is lost
+    for _ in range(12):
+        press(seated, "ArrowLeft")
+    seated.keyboard.press("ArrowLeft")
+    expect(seated.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert Comparison.objects.answered().count() == Comparison.objects.count() == 18

@@ -78,14 +78,20 @@ def test_an_expired_one_is_offered_again_under_new_tokens(desk: Desk) -> None:
     first = services.next_comparison(study=desk.study, rater=enrolment.rater)
     assert first is not None
     Comparison.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert enrolment.rater.user is not None
     with pytest.raises(Http404):
-        services.cast_vote(token=first.token, rater=enrolment.rater, answers={"quality": "left"})
+        access.shown_copy(enrolment.rater.user, first.left_token)
     again = services.next_comparison(study=desk.study, rater=enrolment.rater)
     assert again is not None
     assert again.pk == first.pk
     assert (again.left_id, again.right_id) == (first.left_id, first.right_id)
-    assert not {again.token, again.left_token, again.right_token} & {first.token, first.left_token, first.right_token}
-    services.cast_vote(token=again.token, rater=enrolment.rater, answers={"quality": "left"})
+    assert not {again.left_token, again.right_token} & {first.left_token, first.right_token}
+    # An answer that a browser has kept since is still taken, though not for ever.
+    Comparison.objects.update(expires_at=timezone.now() - Comparison.LATE)
+    with pytest.raises(Http404):
+        services.cast_vote(token=first.token, rater=enrolment.rater, answers={"quality": "left"})
+    Comparison.objects.update(expires_at=timezone.now() - Comparison.LATE + timedelta(minutes=1))
+    services.cast_vote(token=first.token, rater=enrolment.rater, answers={"quality": "left"})
 
 
 def test_tokens_open_nothing_for_others_nor_after_their_time(desk: Desk) -> None:

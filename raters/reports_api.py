@@ -1,0 +1,66 @@
+"""What raters reported and skipped, for programs."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evalhub.studies.access import Actor, get_study
+from evalhub.studies.models import Sample
+from raters.views.reports import count_shown, reported
+
+
+class ReportPages(LimitOffsetPagination):
+    default_limit = 100
+    max_limit = 1000
+
+
+class BrokenSerializer(serializers.Serializer):
+    left = serializers.IntegerField(help_text="How many raters found it broken when it was on the left.")
+    right = serializers.IntegerField()
+
+
+class SkipsSerializer(serializers.Serializer):
+    cannot_tell = serializers.IntegerField(help_text="How many skipped a pair with it that they could not judge.")
+    upsetting = serializers.IntegerField()
+    other = serializers.IntegerField()
+
+
+class ReportSerializer(serializers.Serializer):
+    sample = serializers.IntegerField()
+    checkpoint = serializers.CharField()
+    prompt = serializers.CharField()
+    seed = serializers.IntegerField()
+    broken = BrokenSerializer()
+    skips = SkipsSerializer()
+    shown = serializers.IntegerField(help_text="In how many comparisons it was seen, on either side, answered or not.")
+
+
+class ReportsView(ListAPIView):
+    serializer_class = ReportSerializer
+    pagination_class = ReportPages
+
+    @extend_schema(operation_id="list_reports")
+    def get(self, request: Request, slug: str) -> Response:
+        """Every output that was reported or skipped, the one most often found broken first; for owners."""
+        by_sample = reported(get_study(Actor.of(request), slug, "manage"))
+        page = self.paginate_queryset(list(by_sample)) or []
+        count_shown(here := {sample: by_sample[sample] for sample in page})
+        samples = Sample.objects.select_related("checkpoint", "prompt").in_bulk(page)
+        rows: list[dict[str, Any]] = [
+            {
+                "sample": sample,
+                "checkpoint": str(samples[sample].checkpoint),
+                "prompt": samples[sample].prompt.key,
+                "seed": samples[sample].seed,
+                "broken": one.broken,
+                "skips": one.skips,
+                "shown": one.shown,
+            }
+            for sample, one in here.items()
+        ]
+        return self.get_paginated_response(ReportSerializer(rows, many=True).data)
