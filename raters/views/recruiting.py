@@ -25,6 +25,8 @@ from raters.services.recruiting import change_recruitment, close_recruitment, op
 from raters.services.shares import COUNTED
 
 VISITS_ON_A_PAGE = 100
+ON_PROLIFIC = "On Prolific only."
+PROLIFICS_OWN = ("screened_out_code", "no_consent_code")  # elsewhere whoever does not complete is given none
 COLUMNS = (
     "visit",
     "participant",
@@ -52,7 +54,7 @@ class WaysForm(forms.Form):
     completion_code = forms.CharField(
         required=False,
         max_length=64,
-        help_text="Given to whoever completes. Empty: one is made, but for an open link, where few want one.",
+        help_text="Given to whoever completes.",
     )
     screened_out_code = forms.CharField(
         required=False,
@@ -71,11 +73,18 @@ class WaysForm(forms.Form):
 class NewWayForm(WaysForm):
     """A new way in."""
 
-    field_order = ("platform", "name")
+    field_order = ("platform", "name", "comparisons")
     platform = forms.ChoiceField(choices=Platform, label="Who sends people")
     name = forms.CharField(
         max_length=40, help_text="Rankings can be cut by it: it becomes the group of whoever comes this way."
     )
+    completion_code = forms.CharField(
+        required=False,
+        max_length=64,
+        help_text="Given to whoever completes. Empty: one is made, but for an open link, where few want one.",
+    )
+    screened_out_code = forms.CharField(required=False, max_length=64, label="Screen-out code", help_text=ON_PROLIFIC)
+    no_consent_code = forms.CharField(required=False, max_length=64, label="No-consent code", help_text=ON_PROLIFIC)
 
 
 @login_required
@@ -113,6 +122,8 @@ def recruitment(request: HttpRequest, slug: str, recruitment_id: UUID) -> HttpRe
     actor, found = _recruitment(request, slug, recruitment_id)
     kept = {name: getattr(found, name) for name in WaysForm.base_fields}
     form = WaysForm(request.POST) if request.method == "POST" else WaysForm(initial=kept)
+    for name in () if found.platform == Platform.PROLIFIC else PROLIFICS_OWN:
+        del form.fields[name]
     refusal = None
     if request.method == "POST":
         try:

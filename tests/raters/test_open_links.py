@@ -1,6 +1,7 @@
 """Open links: anybody becomes a rater, is known again, and cannot be impersonated."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from django.core.cache import cache
@@ -8,11 +9,12 @@ from django.test import Client
 
 from evalhub.studies.models import Membership, Role, Study, StudyState, User
 from raters.models import Enrolment, EnrolmentState, Rater, Visit, VisitOutcome
+from raters.platforms.arrivals import Arrival
 from raters.services.recruiting import close_recruitment
 from raters.services.resume_codes import resume_code
-from raters.services.visiting import forget_visits
+from raters.services.visiting import arrive, forget_visits
 from tests.raters.arrivals import answer, owner_of, way_in
-from tests.raters.conftest import Desk
+from tests.raters.conftest import Desk, at_once
 
 pytestmark = pytest.mark.usefixtures("no_attempts_counted")
 
@@ -49,7 +51,9 @@ def test_somebody_reads_agrees_and_compares_without_an_account(desk: Desk) -> No
     assert user is not None
     assert not user.has_usable_password()
     assert client.post("/rate/study/begin/").status_code == 302
-    assert 'data-comparison="' in client.get("/rate/study/").content.decode()
+    first = client.get("/rate/study/").content.decode()
+    assert 'data-comparison="' in first
+    assert "0 of 2 done" in first
     assert [response.status_code for response in answer(client, visit, 2)] == [200, 200]
     done = client.get("/rate/study/").content.decode()
     assert 'action="/rate/study/leave/"' in done
@@ -69,6 +73,20 @@ def test_the_same_browser_is_the_same_rater_and_another_is_not(desk: Desk) -> No
     joined(address)
     assert Rater.objects.count() == 2
     assert client.session.get_expiry_age() > 80 * 24 * 3600
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_windows_at_once_make_one_rater(bare_desk: Callable[..., Desk]) -> None:
+    cache.clear()
+    link = way_in(bare_desk(), "prolific")
+    arrival = Arrival(participant="one", session="two", study="three")
+
+    def come() -> Visit:
+        return arrive(recruitment=link, arrival=arrival)
+
+    visits = at_once(come, come, come)
+    assert {visit.pk for visit in visits if isinstance(visit, Visit)} == {Visit.objects.get().pk}
+    assert Rater.objects.count() == Enrolment.objects.count() == 1
 
 
 def test_a_noted_code_takes_her_to_another_browser(desk: Desk) -> None:
