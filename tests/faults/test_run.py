@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,11 +154,16 @@ def test_two_instances_run_side_by_side(live: System) -> None:
     until(lambda: is_ready(live), "/readyz does not answer")
 
 
+def is_another(system: System, name: str, pid: int) -> bool:
+    """Whether the child of that name has another process than that."""
+    return leaders(system).get(name, pid) != pid
+
+
 def test_every_child_comes_back_after_kill_9(live: System) -> None:
     until(lambda: len(leaders(live)) == 6, "not all six children run")
     for name, pid in leaders(live).items():
         os.kill(pid, signal.SIGKILL)
-        until(lambda name=name, pid=pid: leaders(live).get(name, pid) != pid, f"{name} has not come back")  # type: ignore[misc]
+        until(partial(is_another, live, name, pid), f"{name} has not come back")
         until(lambda: is_ready(live), f"/readyz does not answer after {name} was killed")
         assert f"{name} was killed by SIGKILL; starting it again" in live.printed()
     until(lambda: len(leaders(live)) == 6, "not all six children run")

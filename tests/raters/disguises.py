@@ -95,12 +95,10 @@ def png_of_16_bits(picture: Image.Image, name: str) -> bytes:
 
 def png_of_a_palette(picture: Image.Image, name: str) -> bytes:
     """One number a pixel; the palette in an order of its own."""
-    colours = picture.convert("RGB")
-    listed = sorted({colour for _, colour in colours.getcolors(256) or []}, reverse=True)
-    numbers = {colour: number for number, colour in enumerate(listed)}
-    pixels = [numbers[tuple(colour)] for colour in np.asarray(colours).reshape(-1, 3)]
-    indexed = Image.frombytes("P", colours.size, bytes(pixels))
-    indexed.putpalette([level for colour in listed for level in colour])
+    levels = np.asarray(picture.convert("RGB"))
+    listed, numbers = np.unique(levels.reshape(-1, 3), axis=0, return_inverse=True)
+    indexed = Image.fromarray((len(listed) - 1 - numbers).astype(np.uint8).reshape(levels.shape[:2])).convert("P")
+    indexed.putpalette(listed[::-1].astype(np.uint8).tobytes())
     return saved(indexed, "PNG", exif=exif(name))
 
 

@@ -147,8 +147,8 @@ def _session(desk: Desk, client: httpx.Client) -> Iterator[Impression]:
         answer = {**form, "answer.quality": "tie", "milliseconds": "900"}
         voted = client.post(f"/rate/{desk.study.slug}/vote/", data=answer, headers=headers)
         assert voted.status_code == 204
-        cookies: Features = {f"cookie {cookie.name}": len(cookie.value or "") for cookie in client.cookies.jar}
-        around |= {"desk": _class(TOKEN.sub("", html).encode()), "desk length": len(html)} | cookies
+        around |= {f"cookie {cookie.name}": len(cookie.value or "") for cookie in client.cookies.jar}
+        around["desk"], around["desk length"] = _class(TOKEN.sub("", html).encode()), len(html)
         around |= _of_answer("ahead", more) | _of_answer("voted", voted) | _of_token("comparison", form["comparison"])
         truth = Comparison.objects.get(token=form["comparison"]).left_checkpoint_id == desk.checkpoints[0].pk
         yield Impression(sides[0], sides[1], left_first, truth, around)

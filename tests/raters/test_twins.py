@@ -27,7 +27,7 @@ from evalhub.studies.services import store_media
 from raters import presentation, services
 from raters.models import PresentationCopy
 from raters.presentation import Canvas, Shape, moving
-from raters.views import showing
+from raters.serving import serve
 from tests.filming import moving_square
 from tests.raters.conftest import Desk, make_desk
 from tests.raters.disguises import PAIRS, Write, encoded, films, jpeg, jpeg_s_pixels, turned
@@ -204,14 +204,12 @@ def _slower(copy: PresentationCopy, response: HttpResponseBase) -> None:
 def test_a_planted_leak_is_found(
     twins: Desk, live_server: LiveServer, monkeypatch: pytest.MonkeyPatch, leak: Leak
 ) -> None:
-    blind = showing.serve
-
     def leaking(request: HttpRequest, copy: PresentationCopy) -> HttpResponseBase:
-        response = blind(request, copy)
+        response = serve(request, copy)
         leak(copy, response)
         return response
 
-    monkeypatch.setattr(showing, "serve", leaking)
+    monkeypatch.setattr("raters.views.showing.serve", leaking)
     impressions = observe(twins, live_server.url, raters=4)
     reached = accuracy(impressions)
     assert reached > 0.85 > bound(len(impressions))

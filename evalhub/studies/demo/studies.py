@@ -131,7 +131,7 @@ STUDIES = (
     ),
     DemoStudy(
         slug="demo-video",
-        name="Clips, five codecs at one bitrate",
+        name="Videos, five codecs at one bitrate",
         fields={
             "modality": "video",
             "description": "Five video codecs of 2003 to 2018 get the same number of bits for the same clips. The "

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import torch
 
@@ -20,23 +20,10 @@ from metrics.engine.subjects import Subject
 from metrics.engine.weights import Weights
 
 
-def compute_block(
-    subjects: Sequence[Subject],
-    *,
-    metrics: Sequence[str],
-    protocol: Protocol,
-    weights: Weights,
-    device: str | torch.device = "cpu",
-    batch_size: int | None = None,
-    decode_threads: int | None = None,
-    on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    cached: Lookup | None = None,
-    spare_others: bool = False,
-) -> Block:
-    """Every row that `metrics` need of `subjects`, in their order.
+class Options(TypedDict, total=False):
+    """How a pass is made, whatever it computes; what may be left out has the default that `compute_blocks` gives it.
 
-    Args:
+    Attributes:
         device: “cpu”, or a GPU's name.
         batch_size: inputs in one forward pass; None for a good one, on a GPU as many as its free memory holds. Where
             memory does not suffice it is halved, and the block's efficiency says so.
@@ -46,20 +33,25 @@ def compute_block(
         cached: rows already known; see `blocks.Lookup`.
         spare_others: a sample that does not fit one metric (of another size than its reference, say) leaves that
             metric's column out of the block, with the sentence in `Block.problems`, instead of ending the pass.
+    """
+
+    protocol: Required[Protocol]
+    weights: Required[Weights]
+    device: str | torch.device
+    batch_size: int | None
+    decode_threads: int | None
+    on_progress: Callable[[int], None] | None
+    should_stop: Callable[[], bool] | None
+    cached: Lookup | None
+    spare_others: bool
+
+
+def compute_block(subjects: Sequence[Subject], *, metrics: Sequence[str], **options: Unpack[Options]) -> Block:
+    """Every row that `metrics` need of `subjects`, in their order.
+
     Raises: BadInput, UnreadableImage, MissingWeights, WrongWeights, Mismatch, Stopped.
     """
-    (block,) = compute_blocks(
-        [(subjects, metrics)],
-        protocol=protocol,
-        weights=weights,
-        device=device,
-        batch_size=batch_size,
-        decode_threads=decode_threads,
-        on_progress=on_progress,
-        should_stop=should_stop,
-        cached=cached,
-        spare_others=spare_others,
-    )
+    (block,) = compute_blocks([(subjects, metrics)], **options)
     return block
 
 
@@ -79,7 +71,7 @@ def compute_blocks(
     """One pass over several sets, each with metrics of its own: samples and their reference set, above all. Gives one
     block for each set; a picture that is in two of them is decoded once.
 
-    Args: parts: (subjects, metrics) of each set. The others: see `compute_block`.
+    Args: parts: (subjects, metrics) of each set. The others: see `Options`.
     Returns: the blocks; each holds the efficiency of the whole pass, whose `images` counts the subjects of all sets.
     """
     for subjects, metrics in parts:
@@ -111,35 +103,14 @@ def compute_blocks(
 
 
 def compute_reference(
-    subjects: Sequence[Subject],
-    *,
-    metrics: Sequence[str] = ("fid",),
-    protocol: Protocol,
-    weights: Weights,
-    device: str | torch.device = "cpu",
-    batch_size: int | None = None,
-    decode_threads: int | None = None,
-    on_progress: Callable[[int], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    cached: Lookup | None = None,
+    subjects: Sequence[Subject], *, metrics: Sequence[str] = ("fid",), **options: Unpack[Options]
 ) -> Reference:
     """The statistics of a reference set, in one go, for those of `metrics` that compare with one.
 
     A large set can be sharded instead: blocks of those metrics, then `reference_from_blocks`, which gives the same
     bits.
     """
-    block = compute_block(
-        subjects,
-        metrics=compared_with_sets(metrics),
-        protocol=protocol,
-        weights=weights,
-        device=device,
-        batch_size=batch_size,
-        decode_threads=decode_threads,
-        on_progress=on_progress,
-        should_stop=should_stop,
-        cached=cached,
-    )
+    block = compute_block(subjects, metrics=compared_with_sets(metrics), **options)
     return reference_from_blocks([block], columns=reference_columns(metrics))
 
 

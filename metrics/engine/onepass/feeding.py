@@ -30,7 +30,7 @@ Ready = list[Tensor | BadInput]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for all subjects of a pass; see `compute_block`. Attributes: batch: inputs in a forward pass."""
+    """What is the same for all subjects of a pass; see `Options`. Attributes: batch: inputs in a forward pass."""
 
     protocol: Protocol
     weights: Weights
