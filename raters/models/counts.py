@@ -1,6 +1,8 @@
 """How often what was drawn, kept beside the comparisons so that no draw has to count them."""
 
 import uuid
+from collections import Counter
+from collections.abc import Iterable
 from typing import ClassVar
 
 from django.db import connection, models, transaction
@@ -10,10 +12,10 @@ from evalhub.studies.models import Checkpoint, Prompt, Study
 from raters.models.comparisons import Comparison
 
 _ADD = """
-INSERT INTO raters_paircount AS known (study_id, first_id, second_id, prompt_id, comparisons)
-VALUES (%(study)s, %(first)s, %(second)s, NULL, 1), (%(study)s, %(first)s, %(second)s, %(prompt)s, 1)
-ON CONFLICT (first_id, second_id, prompt_id) DO UPDATE SET comparisons = known.comparisons + 1
+INSERT INTO raters_paircount AS known (study_id, first_id, second_id, prompt_id, comparisons) VALUES %s
+ON CONFLICT (first_id, second_id, prompt_id) DO UPDATE SET comparisons = known.comparisons + excluded.comparisons
 """
+ALL_PROMPTS = 0  # no prompt has that id; it comes before all
 _COUNT = """
 INSERT INTO raters_paircount (study_id, first_id, second_id, prompt_id, comparisons)
 SELECT study_id, first_id, second_id, prompt_id, count(*)
@@ -37,21 +39,27 @@ class PairCountQuerySet(models.QuerySet["PairCount"]):
         counts = self.filter(first=first, second=second, prompt__isnull=False)
         return {prompt: count for prompt, count in counts.values_list("prompt", "comparisons") if prompt is not None}
 
-    def add(self, comparison: Comparison) -> None:
-        """One more comparison of a pair on a prompt.
+    def add(self, comparisons: Iterable[Comparison]) -> None:
+        """So many more comparisons of their pairs on their prompts.
 
-        A transaction adds one comparison, its pair's total first, and does so last: so nobody waits for long, and no
-        two transactions for each other.
+        A transaction does so once, last of all, and in one order: so nobody waits for long, and no two transactions
+        for each other.
         """
-        first, second = sorted((comparison.left_checkpoint_id, comparison.right_checkpoint_id))
-        row: dict[str, uuid.UUID | int] = {
-            "study": comparison.study_id,
-            "first": first,
-            "second": second,
-            "prompt": comparison.prompt_id,
-        }
-        with connection.cursor() as cursor:
-            cursor.execute(_ADD, row)
+        drawn: Counter[tuple[uuid.UUID, uuid.UUID, int]] = Counter()
+        studies = {}
+        for one in comparisons:
+            first, second = sorted((one.left_checkpoint_id, one.right_checkpoint_id))
+            for prompt in (ALL_PROMPTS, one.prompt_id):
+                drawn[first, second, prompt] += 1
+            studies[first] = one.study_id
+        rows = [
+            (studies[first], first, second, None if prompt == ALL_PROMPTS else prompt, number)
+            for (first, second, prompt), number in sorted(drawn.items())
+        ]
+        if rows:
+            values = ", ".join(["(%s, %s, %s, %s, %s)"] * len(rows))
+            with connection.cursor() as cursor:
+                cursor.execute(_ADD % values, [value for row in rows for value in row])
 
     def recount(self, study: Study) -> None:
         """Count the study's comparisons anew. Draws wait meanwhile; one that has not added to its pair yet does so

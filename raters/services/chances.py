@@ -7,6 +7,7 @@ first, then the least compared ones. Neither way reads a vote or counts a compar
 """
 
 import uuid
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -22,26 +23,39 @@ from raters.services.offers import Integers, Mask
 Contestants = tuple[uuid.UUID, ...]
 
 
-def chances(study: Study, contestants: Contestants, competing: Mask, allowed: Mask) -> tuple[Floats, Reason]:
-    """The probability of each pair to be drawn now.
+@dataclass(frozen=True, eq=False)
+class Wishes:
+    """What the uneven part of a draw follows: (K, K) weights of the pairs, and where they came from."""
+
+    weights: Floats
+    reason: Reason
+
+
+def wishes(study: Study, contestants: Contestants, competing: Mask) -> Wishes:
+    """How much each pair is wanted now, whoever is asked.
 
     Args:
         contestants: K ids, in the order of the columns.
         competing: (K,) which of them are offered to anybody.
-        allowed: (K, K) symmetric, which pairs this rater can be shown; at least one.
-    Returns:
-        (K, K) symmetric, 0 where not allowed, the upper triangle sums to 1; and what the uneven part followed.
     """
     weights = _weights_of_fits(_newest_fits(study), contestants)
-    reason = Reason.INFORMATION
     if weights is None:
-        weights, reason = _weights_by_least(study, contestants, competing), Reason.LEAST
+        return Wishes(_weights_by_least(study, contestants, competing), Reason.LEAST)
+    return Wishes(weights, Reason.INFORMATION)
+
+
+def chances(wanted: Wishes, allowed: Mask) -> Floats:
+    """The probability of each pair to be drawn now.
+
+    Args: allowed: (K, K) symmetric, which pairs this rater can be shown; at least one.
+    Returns: (K, K) symmetric, 0 where not allowed; the upper triangle sums to 1.
+    """
     even = allowed / np.triu(allowed).sum()
-    wanted = np.where(allowed, weights, 0.0)
-    total = np.triu(wanted).sum()
+    uneven = np.where(allowed, wanted.weights, 0.0)
+    total = np.triu(uneven).sum()
     if not total > 0:
-        return even, reason
-    return LEAST_UNIFORM * even + (1 - LEAST_UNIFORM) * wanted / total, reason
+        return np.asarray(even)
+    return np.asarray(LEAST_UNIFORM * even + (1 - LEAST_UNIFORM) * uneven / total)
 
 
 def _newest_fits(study: Study) -> tuple[uuid.UUID, ...]:

@@ -1,25 +1,20 @@
 """Which pair a rater sees next."""
 
-import secrets
 from collections.abc import Collection
 from datetime import timedelta
 
-import numpy as np
 from django.db import transaction
 from django.db.models import Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from evalhub.studies.models import Study
-from raters.models import Comparison, Enrolment, EnrolmentState, PairCount, Rater
-from raters.ranking import draw_pair
-from raters.services.chances import chances
+from raters.models import Comparison, Enrolment, EnrolmentState, Rater
 from raters.services.closing import answers_counted
-from raters.services.controls import draw_control
+from raters.services.drawing import Drawing
 from raters.services.enrolling import lock_comparing
-from raters.services.impressions import Side, new_token, put, tossed
+from raters.services.impressions import new_token
 from raters.services.limits import allowance
-from raters.services.offers import Offers, Seen, offers_of
 
 SHOWN_WITH = ("left_copy", "right_copy", "prompt")
 AHEAD = 8  # pairs that a browser holds besides the one before her
@@ -56,7 +51,10 @@ def next_comparison(*, study: Study, rater: Rater, after: Comparison | None = No
         return _renewed(comparison)
     if left_to_do is not None and waiting.count() >= left_to_do:
         return None
-    return _draw(study, rater)
+    drawing = Drawing(study, rater)
+    drawn = drawing.draw()
+    drawing.count()
+    return drawn
 
 
 @transaction.atomic
@@ -79,12 +77,13 @@ def comparisons_ahead(
     waiting = list(Comparison.objects.unanswered().filter(study=study, rater=rater).select_related(*SHOWN_WITH)[:most])
     answered = answered_by(rater, study)
     leased = [(one, answered + place) for place, one in enumerate(waiting) if one.token not in held]
-    while len(leased) < min(count, AHEAD) and len(waiting) < most and _light(leased):
-        drawn = _draw(study, rater)
-        if drawn is None:
-            break
+    wanted = min(count, AHEAD, len(leased) + most - len(waiting))
+    drawing = Drawing(study, rater) if len(leased) < wanted else None
+    while drawing and len(leased) < wanted and _light(leased) and (drawn := drawing.draw()):
         leased.append((drawn, answered + len(waiting)))
         waiting.append(drawn)
+    if drawing:
+        drawing.count()
     return [(_renewed(one), before) for one, before in leased[: min(count, AHEAD)]]
 
 
@@ -141,57 +140,3 @@ def _left_to_do(enrolment: Enrolment) -> int | None:
         enrolment.state = state
         enrolment.save(update_fields=["state"])
     return left.now
-
-
-def _draw(study: Study, rater: Rater) -> Comparison | None:
-    """A new comparison; before she is told that nothing is left, the offers are read as they are now."""
-    offers = offers_of(study)
-    comparison = _draw_from(offers, study, rater)
-    if comparison is None:
-        newest = offers_of(study, newest=True)
-        comparison = None if newest is offers else _draw_from(newest, study, rater)
-    return comparison
-
-
-def _draw_from(offers: Offers, study: Study, rater: Rater) -> Comparison | None:
-    in_the_running = set(study.checkpoints.competing().values_list("pk", flat=True))
-    competing = np.array([checkpoint in in_the_running for checkpoint in offers.checkpoints], dtype=bool)
-    own = Comparison.objects.filter(study=study, rater=rater).order_by().values_list("left", "right")
-    seen = offers.seen(list(own))
-    allowed = offers.allowed(seen) & competing[:, None] & competing[None, :]
-    if not allowed.any():
-        return None
-    control = draw_control(study, rater)
-    if control is not None:
-        return control
-    probabilities, reason = chances(study, offers.checkpoints, competing, allowed)
-    drawn = draw_pair(probabilities, np.random.default_rng())  # seeded by the operating system's own randomness
-    if drawn is None:
-        return None
-    row = _least_compared_row(offers, drawn.first, drawn.second, seen)
-    left, right = tossed(
-        *(
-            Side(int(offers.samples[row, column]), int(offers.copies[row, column]), offers.checkpoints[column])
-            for column in (drawn.first, drawn.second)
-        )
-    )
-    comparison = put(
-        study=study,
-        rater=rater,
-        prompt=int(offers.prompts[row]),
-        left=left,
-        right=right,
-        reason=reason,
-        propensity=min(1.0, drawn.propensity),
-    )
-    PairCount.objects.add(comparison)
-    return comparison
-
-
-def _least_compared_row(offers: Offers, first: int, second: int, seen: Seen) -> int:
-    """A row she has not seen, of the prompts that this pair has been compared on least; at random among them."""
-    compared = PairCount.objects.per_prompt(offers.checkpoints[first], offers.checkpoints[second])
-    rows = offers.rows(first, second, seen)
-    counts = [compared.get(int(prompt), 0) for prompt in offers.prompts[rows]]
-    least = min(counts)
-    return int(secrets.choice([row for row, count in zip(rows, counts, strict=True) if count == least]))
