@@ -72,6 +72,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "raters.framing.FramedDesk",
+    "evalhub.bodies.SignInBeforeLargeBodies",  # views, and the check of forms' tokens just before them, come after it
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -334,8 +335,19 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"one_line": {"()": "evalhub.bodies.WithoutTraceback"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line"},
+        "line": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["one_line"]},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     # A 403 or 404 is an answer, not a fault: without this each would be logged with its traceback.
-    "loggers": {"django.server": {"level": "WARNING"}, "django.request": {"level": "ERROR"}, "PIL": {"level": "INFO"}},
+    # What a stranger sent (a wrong host, a body that is too large) is a line: it says nothing about our code.
+    "loggers": {
+        "django.server": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},
+        "django.security": {"handlers": ["line"], "propagate": False},
+        "httpx": {"level": "WARNING"},
+        "PIL": {"level": "INFO"},
+    },
 }

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from evalhub.studies.access import Actor, get_submission
+from evalhub.studies.idempotency import idempotent
 from metrics import services
 from metrics.access import get_run, runs_of
 from metrics.engine.protocol import DTYPES, FID_RESIZES
@@ -168,6 +169,7 @@ class RunsView(APIView):
         request=StartSerializer,
         responses={201: RunSerializer, 409: REFUSED, 422: REFUSED},
     )
+    @idempotent
     def post(self, request: Request, submission_id: UUID) -> Response:
         """Score a complete submission."""
         actor = Actor.of(request)

@@ -1,14 +1,31 @@
 """What runs on a training node: the `evalhub` command, and this client for scripts.
 
-from pathlib import Path
-from evalhub.client import Client, find
+from evalhub.client import Client
 
 with Client("https://evalhub.example", token) as site:
-    folder = Path("outputs")
-    submission = site.submit("faces", "flow-xl", folder, find(folder), step=20_000)
+    submission = site.submit("faces", "flow-xl", "outputs", step=20_000)
+    for score in submission.wait().scores():
+        print(score.metric, score.value, score.low, score.high)
 """
 
-from evalhub.client.connection import BadFile, Client, Problem, Submission, Unreachable
+from evalhub.client.answers import BadFile, Score, Submission, Unfinished
+from evalhub.client.client import FACTS, Client
+from evalhub.client.connection import Problem, Unreachable
 from evalhub.client.layout import BadLayout, Layout, Output, find
+from evalhub.client.sending import Watcher
 
-__all__ = ["BadFile", "BadLayout", "Client", "Layout", "Output", "Problem", "Submission", "Unreachable", "find"]
+__all__ = [
+    "FACTS",
+    "BadFile",
+    "BadLayout",
+    "Client",
+    "Layout",
+    "Output",
+    "Problem",
+    "Score",
+    "Submission",
+    "Unfinished",
+    "Unreachable",
+    "Watcher",
+    "find",
+]

@@ -1,7 +1,7 @@
-"""`evalhub`: log in, submit a folder of outputs, see what became of it, read the leaderboard.
+"""`evalhub`: log in, submit outputs, see what became of them, read the leaderboard.
 
-Ends with 0 when all is well, with 1 when a submission is incomplete or the site cannot be reached, with 2 when what was
-asked for does not do.
+Ends with 0 when all is well; with 1 when a submission is incomplete, a run did not end well or in time, or the site
+cannot be reached; with 2 when what was asked for does not do; with 130 after Ctrl-C.
 """
 
 import json
@@ -16,8 +16,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from evalhub.client import configuration
+from evalhub.client.answers import Unfinished
+from evalhub.client.client import AT_ONCE, FACTS, Client
 from evalhub.client.configuration import Site
-from evalhub.client.connection import FACTS, Client, Problem, Unreachable
+from evalhub.client.connection import Problem, Unreachable
 from evalhub.client.display import (
     Progress,
     describe_run,
@@ -28,8 +30,9 @@ from evalhub.client.display import (
     show_submission,
     warn,
 )
-from evalhub.client.layout import BadLayout, find
+from evalhub.client.layout import BadLayout
 from evalhub.client.sheet import write_rows
+from evalhub.client.sources import gather
 
 app = typer.Typer(
     help="Submit a checkpoint's outputs to EvalHub and read the results.",
@@ -42,6 +45,13 @@ app = typer.Typer(
 Url = Annotated[str | None, typer.Option("--url", envvar="EVALHUB_URL", help="Address of the site.")]
 Token = Annotated[str | None, typer.Option("--token", envvar="EVALHUB_TOKEN", help="API token.", show_envvar=True)]
 Study = Annotated[str, typer.Option("--study", help="The study's name in its address.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most; without it as long as it takes.")
+]
+Patience = Annotated[
+    float, typer.Option("--patience", min=0, help="Seconds for which a site that does not answer is asked again.")
+]
+PATIENCE = 120.0
 WAIT_SECONDS = 3.0
 
 
@@ -63,64 +73,93 @@ def login(
 
 @app.command()
 def submit(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the outputs.")],
+    outputs: Annotated[
+        list[str], typer.Argument(metavar="OUTPUTS…", help="A folder, a manifest, or tar shards and patterns of them.")
+    ],
     study: Study,
     checkpoint: Annotated[str, typer.Option("--checkpoint", help="The contestant's name.")],
     family: Annotated[str, typer.Option("--family", help="What its steps have in common.")] = "",
     step: Annotated[int | None, typer.Option("--step", min=0, help="Training step.")] = None,
     facts: Annotated[Path | None, typer.Option("--facts", help="JSON or TOML: latency_p50, price, gpu, …")] = None,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Files sent side by side.")] = AT_ONCE,
+    patience: Patience = PATIENCE,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the machines have scored it.")] = False,
+    timeout: Timeout = None,
     url: Url = None,
     token: Token = None,
 ) -> None:
-    """Submit the outputs in DIR; run again, it goes on where it stopped.
+    """Submit outputs; run again, it goes on where it stopped.
 
-    DIR holds <prompt key>.png, or <prompt key>/<seed>.png, or a manifest.csv or manifest.jsonl with path, prompt, seed.
+    A folder holds <prompt key>.png, or <prompt key>/<seed>.png, or a manifest.csv or manifest.jsonl with path, prompt,
+    seed. A tar shard, named by itself or by a pattern such as 'shard-{0000..0015}.tar', holds the same names, or a JSON
+    file with prompt and seed beside each picture.
     """
     given = read_facts(facts) if facts else {}
     if family:
         given["family"] = family
-    layout = find(folder)
-    if layout.left_out:
-        warn(f"Left out, being no pictures by their names: {', '.join(layout.left_out[:10])}.")
-    with _site(url, token) as site, Progress(len(layout.outputs)) as progress:
-        submission = site.submit(
-            study,
-            checkpoint,
-            folder,
-            layout,
-            step=step,
-            facts=given,
-            hashed=progress.hashed,
-            missing=progress.missing,
-            sent=progress.sent,
-        )
+    found = gather(outputs)
+    if found.left_out:
+        warn(f"Left out, being no pictures by their names: {', '.join(found.left_out[:10])}.")
+    site = _site(url, token, patience=patience, at_once=at_once)
+    with site, Progress(len(found.sources)) as progress:
+        submission = site.submit(study, checkpoint, found.sources, step=step, facts=given, watcher=progress)
         progress.stop()
         show_submission(submission)
         if not submission.is_complete:
             raise typer.Exit(1)
         if wait:
-            _wait_for_scores(lambda: next(iter(site.runs(submission.id)), None))
+            _wait_for_scores(lambda: next(iter(site.runs(submission.id)), None), timeout)
 
 
 @app.command()
 def status(
     submission: Annotated[uuid.UUID | None, typer.Argument(help="A submission's id.")] = None,
     study: Annotated[str | None, typer.Option("--study", help="List the study's submissions instead.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the machines have scored it.")] = False,
+    timeout: Timeout = None,
     url: Url = None,
     token: Token = None,
 ) -> None:
     """How far a submission has come, or what has been submitted to a study."""
-    if (submission is None) == (study is None):
-        raise typer.BadParameter("Name either a submission or a --study.")
+    if (submission is None) == (study is None) or (wait and submission is None):
+        raise typer.BadParameter("Name either a submission, which can be waited for, or a --study.")
     with _site(url, token) as site:
         if submission is not None:
-            show_submission(site.submission(str(submission)))
+            found = site.submission(str(submission))
+            show_submission(found)
+            if wait and not found.is_complete:
+                raise typer.Exit(1)
+            if wait:
+                _wait_for_scores(lambda: next(iter(site.runs(found.id)), None), timeout)
             return
         for row in site.submissions(study or ""):
             step = row["checkpoint"]["step"]
             name = row["checkpoint"]["name"] + ("" if step is None else f" @ {step:,}")
-            say(f"{row['id']}  {row['state']:<10}  {name}")
+            withdrawn = "  withdrawn" if row["checkpoint"]["withdrawn_at"] else ""
+            say(f"{row['id']}  {row['state']:<10}  {name}{withdrawn}")
+
+
+@app.command()
+def withdraw(
+    submission: Annotated[uuid.UUID, typer.Argument(help="A submission's id.")],
+    reason: Annotated[str, typer.Option("--reason", help="Everybody who sees the study can read it.")],
+    url: Url = None,
+    token: Token = None,
+) -> None:
+    """Withdraw a submission's checkpoint: it stays listed, with its votes, and raters are not shown it again."""
+    with _site(url, token) as site:
+        site.withdraw(str(submission), reason)
+    say("Withdrawn; `evalhub restore` takes that back.")
+
+
+@app.command()
+def restore(
+    submission: Annotated[uuid.UUID, typer.Argument(help="A submission's id.")], url: Url = None, token: Token = None
+) -> None:
+    """Take the withdrawal of a submission's checkpoint back."""
+    with _site(url, token) as site:
+        site.restore(str(submission))
+    say("Restored: raters are shown it again.")
 
 
 @app.command()
@@ -131,6 +170,7 @@ def score(
     dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
     offered: Annotated[bool, typer.Option("--list", help="Only say which metrics there are for it.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the machines have scored it.")] = False,
+    timeout: Timeout = None,
     url: Url = None,
     token: Token = None,
 ) -> None:
@@ -143,7 +183,7 @@ def score(
         run = site.score(str(submission), names, protocol=protocol, dtype=dtype)
         say(run["url"])
         if wait:
-            _wait_for_scores(lambda: site.run(run["id"]))
+            _wait_for_scores(lambda: site.run(run["id"]), timeout)
 
 
 @app.command()
@@ -195,20 +235,29 @@ def read_facts(file: Path) -> dict[str, Any]:
     return found
 
 
-def _site(url: str | None, token: str | None) -> Client:
+def _site(url: str | None, token: str | None, *, patience: float = PATIENCE, at_once: int = AT_ONCE) -> Client:
     site = configuration.find(url, token)
-    return Client(site.url, site.token)
+    return Client(site.url, site.token, patience=patience, at_once=at_once)
 
 
-def _wait_for_scores(ask: Callable[[], dict[str, Any] | None]) -> None:
+def _wait_for_scores(ask: Callable[[], dict[str, Any] | None], timeout: float | None) -> None:
     """Args: ask: gives the run as it is now, or nothing while none has begun."""
     say("Waiting for the scores; Ctrl-C stops the waiting, not the scoring.")
+    deadline = None if timeout is None else time.monotonic() + timeout
     told = ""
-    while not (run := ask()) or run["finished_at"] is None:
-        line = describe_run(run) if run else "Waiting for a worker"
+    while True:
+        try:
+            run = ask()
+            line = describe_run(run) if run else "Waiting for a worker"
+        except Unreachable as away:
+            run, line = None, f"{away} Waiting for it to come back."
+        if run and run["finished_at"] is not None:
+            break
         if line != told:
             warn(line)
             told = line
+        if deadline is not None and time.monotonic() + WAIT_SECONDS > deadline:
+            raise Unfinished(f"It was not scored within {timeout:g} s; the scoring goes on.")
         time.sleep(WAIT_SECONDS)
     show_run(run)
     if run["state"] != "done":
@@ -226,7 +275,7 @@ def main() -> NoReturn:
         _end(str(reason), 2)
     except Problem as problem:
         _end(str(problem), 1 if problem.status >= 500 else 2)
-    except (Unreachable, OSError) as error:
+    except (Unfinished, Unreachable, OSError) as error:
         _end(str(error), 1)
     except SystemExit as ended:  # Typer has turned Ctrl-C into a status
         if ended.code == INTERRUPTED:

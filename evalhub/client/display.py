@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from evalhub.client.connection import Submission
+from evalhub.client.answers import Submission
 
 LINE_EVERY = 5.0
 NAMED = 50
@@ -36,12 +36,12 @@ def warn(line: str) -> None:
 
 
 class Progress:
-    """How far hashing and sending are: bars with rate and remaining time in a terminal, else a line now and then."""
+    """How far reading and sending are: bars with rate and remaining time in a terminal, else a line now and then."""
 
     def __init__(self, files: int) -> None:
         self.files = files
         self._lock = threading.Lock()
-        self._done = self._bytes = self._to_send = self._size = 0
+        self._read = self._arrived = self._bytes = self._to_send = self._size = 0
         self._said = self._began = time.monotonic()
         self._bars: Bars | None = None
         if err.is_terminal:
@@ -66,6 +66,11 @@ class Progress:
     def hashed(self, size: int) -> None:
         if self._bars:
             self._bars.advance(self._hashing, size)
+            return
+        with self._lock:
+            self._read += 1
+            if self._is_time():
+                warn(f"Read {self._read:,} of {self.files:,} files")
 
     def missing(self, files: int, size: int) -> None:
         self._to_send, self._size, self._began = files, size, time.monotonic()
@@ -79,14 +84,34 @@ class Progress:
             self._bars.advance(self._sending, size)
             return
         with self._lock:
-            self._done, self._bytes = self._done + 1, self._bytes + size
-            now = time.monotonic()
-            if now - self._said < LINE_EVERY and self._done < self._to_send:
-                return
-            self._said = now
-            rate = self._bytes / max(now - self._began, 1e-3)
-            remaining = (self._size - self._bytes) / max(rate, 1.0)
-            warn(f"{self._done:,} of {self._to_send:,} files, {rate / 1e6:,.1f} MB/s, {remaining:,.0f} s to go")
+            self._bytes += size
+            if self._is_time():
+                self._tell()
+
+    def arrived(self, path: str) -> None:
+        with self._lock:
+            self._arrived += 1
+            if self._bars:
+                words = f"Sending {self._to_send:,} files, {self._arrived:,} are there"
+                self._bars.update(self._sending, description=words)
+            elif self._arrived == self._to_send:
+                self._tell()
+
+    def _tell(self) -> None:
+        seconds = max(time.monotonic() - self._began, 1e-3)
+        rate = self._bytes / seconds
+        remaining = (self._size - self._bytes) / max(rate, 1.0)
+        warn(
+            f"{self._arrived:,} of {self._to_send:,} files, {self._arrived / seconds:,.1f} files/s, "
+            f"{rate / 1e6:,.1f} MB/s, {remaining:,.0f} s to go"
+        )
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        if now - self._said < LINE_EVERY:
+            return False
+        self._said = now
+        return True
 
 
 def show_submission(submission: Submission) -> None:

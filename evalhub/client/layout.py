@@ -37,30 +37,36 @@ class Layout:
     left_out: list[str]
 
 
-def find(folder: Path) -> Layout:
-    """The outputs in a folder. BadLayout when there is no such folder, or no sense in it."""
+def find(folder: Path, manifest: str | None = None) -> Layout:
+    """The outputs in a folder. BadLayout when there is no such folder, or no sense in it.
+
+    Args: manifest: the name of the one to go by; without it a manifest.csv or manifest.jsonl, if there is one.
+    """
     if not folder.is_dir():
         raise BadLayout(f"{folder} is no folder; name the folder that holds the outputs.")
     paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    return arrange(paths, lambda name: (folder / name).read_bytes())
+    return arrange(paths, lambda name: (folder / name).read_bytes(), manifest)
 
 
-def arrange(paths: Iterable[str], read: Callable[[str], bytes]) -> Layout:
+def arrange(paths: Iterable[str], read: Callable[[str], bytes], manifest: str | None = None) -> Layout:
     """Match files with prompts.
 
     Args:
         paths: of all files, relative to the folder of the outputs.
         read: gives the bytes of a file; asked for the manifest, if there is one.
+        manifest: the one to go by, if it has another name than those in MANIFESTS.
     """
     seen = [path for path in paths if not _is_hidden(path)]
-    manifest = next((name for name in MANIFESTS if name in seen), None)
+    manifest = manifest or next((name for name in MANIFESTS if name in seen), None)
     if manifest is not None:
         outputs = _listed(manifest, read(manifest))
         absent = sorted({output.path for output in outputs} - set(seen))
+        if not outputs:
+            raise BadLayout(f"{manifest} lists no files; expected lines with path, prompt and, if wanted, seed.")
         if absent:
             raise BadLayout(f"{manifest} lists files that are not there: {_some(absent)}.")
         named = {output.path for output in outputs}
-        return Layout(outputs, [path for path in seen if path not in named and path != manifest])
+        return Layout(outputs, [path for path in seen if path not in named and path not in {manifest, *MANIFESTS}])
     pictures = [path for path in seen if _extension(path) in EXTENSIONS]
     if not pictures:
         raise BadLayout(f"There are no pictures here; expected files such as <prompt key>.png{_instead(seen)}.")

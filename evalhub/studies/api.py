@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from evalhub.problems import Refusal
 from evalhub.studies import services
 from evalhub.studies.access import Actor, get_study, get_submission, get_submission_to_withdraw, visible_studies
+from evalhub.studies.idempotency import idempotent
 from evalhub.studies.models import ApiToken, Prompt, Study, Submission, User
 from evalhub.studies.serializers import (
     LoginSerializer,
@@ -183,6 +184,7 @@ class CompleteView(APIView):
 
 class WithdrawView(APIView):
     @extend_schema(operation_id="withdraw", request=WithdrawalSerializer, responses=SubmissionSummarySerializer)
+    @idempotent
     def post(self, request: Request, submission_id: uuid.UUID) -> Response:
         """Withdraw the submission's checkpoint: it stays listed, with its votes, and raters are not shown it again."""
         actor = Actor.of(request)
@@ -197,6 +199,7 @@ class WithdrawView(APIView):
 
 class RestoreView(APIView):
     @extend_schema(operation_id="restore", request=None, responses=SubmissionSummarySerializer)
+    @idempotent
     def post(self, request: Request, submission_id: uuid.UUID) -> Response:
         """Take the withdrawal of the submission's checkpoint back."""
         actor = Actor.of(request)

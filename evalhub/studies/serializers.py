@@ -125,7 +125,7 @@ class BadFileSerializer(serializers.Serializer):
     problem = serializers.CharField(help_text="A sentence that names the file and says what is wrong with it.")
 
 
-class ReportSerializer(serializers.Serializer):
+class SubmissionReportSerializer(serializers.Serializer):
     summary = serializers.CharField(help_text="One sentence.")
     awaited = serializers.IntegerField(help_text="Files that have not arrived.")
     bad_files = BadFileSerializer(many=True)
@@ -155,8 +155,8 @@ class SubmissionSerializer(SubmissionSummarySerializer):
         many=True,
         help_text=f"What is to be sent, each file once, bad files among them; of more than {MOST_MISSING:,} the first.",
     )
-    missing_next = serializers.CharField(allow_null=True, help_text="Where the rest of the missing files is listed.")
-    report = ReportSerializer()
+    missing_more = serializers.CharField(allow_null=True, help_text="Where all are listed, if these are the first.")
+    report = SubmissionReportSerializer()
 
     class Meta(SubmissionSummarySerializer.Meta):
         fields: ClassVar = [
@@ -164,7 +164,7 @@ class SubmissionSerializer(SubmissionSummarySerializer):
             "files",
             "received",
             "missing",
-            "missing_next",
+            "missing_more",
             "report",
         ]
 
@@ -180,8 +180,8 @@ class SubmissionSerializer(SubmissionSummarySerializer):
             for file in {file["sha256"]: file for file in missing[:MOST_MISSING]}.values()
         ]
         more = len(missing) > MOST_MISSING
-        told["missing_next"] = settings.SITE_URL + reverse("v1:missing", args=[submission.pk]) if more else None
-        told["report"] = ReportSerializer(found).data
+        told["missing_more"] = settings.SITE_URL + reverse("v1:missing", args=[submission.pk]) if more else None
+        told["report"] = SubmissionReportSerializer(found).data
         return told
 
 

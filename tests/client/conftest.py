@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from evalhub.client import Client
+from evalhub.client.connection import Connection
 from tests.submitting import picture
 from tests.systems import System, clean_environment
 
@@ -50,6 +53,15 @@ class Desk:
 
     def client(self) -> Client:
         return Client(self.system.url, self.token)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """The client's own way to the site, for requests that a client would not make."""
+        connection = Connection(self.system.url, self.token, timeout=30, patience=30)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 @pytest.fixture(scope="session")

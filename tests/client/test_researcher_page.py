@@ -8,6 +8,8 @@ import sysconfig
 from pathlib import Path
 
 from tests.client.conftest import Desk
+from tests.client.test_shards import shard
+from tests.submitting import picture
 from tests.systems import SOURCE
 
 PAGE = SOURCE / "docs" / "researcher.md"
@@ -21,8 +23,13 @@ def test_its_commands_and_its_program_run(desk: Desk, outputs: Path) -> None:
     folder = outputs.parent
     (facts,) = blocks("toml")
     (folder / "facts.toml").write_text(facts)
-    (program,) = blocks("python")
-    (folder / "program.py").write_text(program)
+    programs = [folder / f"program-{number}.py" for number, _ in enumerate(blocks("python"))]
+    for file, program in zip(programs, blocks("python"), strict=True):
+        file.write_text(program)
+    (folder / "shards").mkdir()
+    for number, keys in enumerate((("cat", "dog"), ("tree",))):
+        members = {f"{key}.png": picture(int.from_bytes(os.urandom(4)), size=(64, 64)) for key in keys}
+        shard(folder / "shards" / f"part-{number:03}.tar", members)
     environment = {
         **os.environ,
         "PATH": sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"],
@@ -31,16 +38,17 @@ def test_its_commands_and_its_program_run(desk: Desk, outputs: Path) -> None:
         "EVALHUB_TOKEN": desk.token,
         "PASSWORD": "correct-horse",
     }
-    for command in (["sh", "-eu", "-c", "\n".join(blocks("sh"))], [sys.executable, "program.py"]):
+    shell = ["sh", "-eu", "-c", "\n".join(blocks("sh"))]
+    for command in (shell, *([sys.executable, str(file)] for file in programs)):
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert "Complete: 3 files have arrived, all in order." in done.stdout
     assert (folder / "leaderboard.csv").read_text().startswith("checkpoint,")
     with desk.client() as site:
         found = {(row["checkpoint"]["name"], row["checkpoint"]["step"]): row for row in site.submissions("faces")}
-    for contestant in (("flow", 2000), ("flow", 4000), ("by-hand", None)):
+    for contestant in (("flow", 2000), ("flow", 3000), ("flow", 4000), ("sampler", 1), ("by-hand", None)):
         assert found[contestant]["state"] == "complete"
     assert found["flow", 2000]["checkpoint"]["latency_p95"] == 2.4
 
@@ -54,3 +62,13 @@ def test_its_manifest_is_one(tmp_path: Path) -> None:
     for number in (1, 2, 3):
         (tmp_path / "run-7" / f"{number:05}.png").touch()
     assert [output.prompt for output in find(tmp_path).outputs] == ["cat", "dog", "tree"]
+
+
+def test_what_is_not_run_says_so() -> None:
+    """A block of another language is an excerpt or a table of settings; a console is commands, so it gives a reason."""
+    page = PAGE.read_text()
+    consoles = [
+        page[: match.start()].rsplit("\n\n", 2)[-2] for match in re.finditer(r"^```console$", page, re.MULTILINE)
+    ]
+    assert consoles
+    assert all("Not run here" in before for before in consoles)

@@ -11,10 +11,10 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.conf import settings
 
@@ -78,23 +78,24 @@ def sizes(submission: UUID) -> dict[str, int]:
 
 @contextmanager
 def whole(submission: UUID, sha256: str) -> Iterator[Upload | None]:
-    """A part that has all its bytes, as an upload; gone when the block ends. None when another has taken it."""
+    """A part that has all its bytes, as an upload. None when another has taken it.
+
+    When the block ends the part is gone. Until then others who would take it wait, and then find what became of it.
+    """
     part = _path(submission, sha256)
-    try:
-        file = part.open("rb")
-    except FileNotFoundError:
-        yield None
-        return
-    with file:
-        _take_turns(file)
-        if os.fstat(file.fileno()).st_nlink == 0:
+    taken = part.with_name(f"{sha256}.{uuid4().hex}.taken")
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(part.open("rb"))
+            _take_turns(file)
+            os.link(part, taken)  # a second name: the first one stays while storage moves the file away
+        except FileNotFoundError:
             yield None
             return
-        try:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            yield Upload(part, digest, file.tell())
-        finally:
-            forget(submission, sha256)
+        stack.callback(forget, submission, sha256)
+        stack.callback(taken.unlink, missing_ok=True)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        yield Upload(taken, digest, file.tell())
 
 
 def forget(submission: UUID, sha256: str) -> None:

@@ -53,7 +53,7 @@ def receive_piece(
     here = start
     if length:
         here = parts.append(submission.pk, sha256, stream, start=start, length=length)
-    elif start != size:
+    else:
         parts.require(submission.pk, sha256, start)
     if here < size:
         return here, []

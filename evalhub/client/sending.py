@@ -1,0 +1,148 @@
+"""Files on their way: read and hashed, then sent, several at a time, large ones in pieces.
+
+What begins with the first failure, or with Ctrl-C, ends within one chunk; what the site has of a file stays there.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol, TypeVar
+
+from evalhub.client.connection import Connection, Problem, Stopped
+from evalhub.client.sources import Hashed, Source, take_hash
+
+PIECE = 8 * 2**20
+"""A file up to this size is one request; a larger one is sent in pieces of it."""
+
+MOST_CORRECTIONS = 100
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
+
+
+class Watcher(Protocol):
+    """Whoever is told of progress, from several threads. Sizes are in bytes."""
+
+    def hashed(self, size: int) -> None:
+        """A file has been read."""
+
+    def missing(self, files: int, size: int) -> None:
+        """So much is to be sent."""
+
+    def sent(self, size: int) -> None:
+        """So much more has gone out; less than nothing where it has to go out again."""
+
+    def arrived(self, path: str) -> None:
+        """The site is done with a file."""
+
+
+class Unwatched:
+    """Tells nobody."""
+
+    def hashed(self, size: int) -> None: ...
+
+    def missing(self, files: int, size: int) -> None: ...
+
+    def sent(self, size: int) -> None: ...
+
+    def arrived(self, path: str) -> None: ...
+
+
+def hash_all(sources: Sequence[Source], at_once: int, watcher: Watcher) -> list[Hashed]:
+    """Every source with its hash, in the same order. Raises: BadLayout when one cannot be read."""
+
+    def one(source: Source) -> Hashed:
+        hashed = take_hash(source)
+        watcher.hashed(hashed.size)
+        return hashed
+
+    return side_by_side(one, sources, at_once, threading.Event())
+
+
+def side_by_side(
+    work: Callable[[Thing], Result], things: Iterable[Thing], at_once: int, stop: threading.Event
+) -> list[Result]:
+    """The results in order. After a failure, or Ctrl-C, `stop` is set and what has not begun does not begin."""
+    pool = ThreadPoolExecutor(at_once)
+    futures: list[Future[Result]] = []
+    try:
+        futures = [pool.submit(work, thing) for thing in things]
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        failed = [future for future in done if future.exception() is not None]
+        if failed:
+            failed[0].result()
+        return [future.result() for future in futures]
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+class Sender:
+    """Sends files of one submission.
+
+    Args: stop: once set, requests end at their next chunk.
+    """
+
+    def __init__(self, connection: Connection, submission: str, watcher: Watcher, stop: threading.Event) -> None:
+        self.connection, self.submission, self.watcher, self.stop = connection, submission, watcher, stop
+
+    def send(self, file: Hashed, here: int) -> None:
+        """Send one file, of which `here` bytes are there. A file that the site finds bad is in the report."""
+        try:
+            if here == 0 and file.size <= PIECE:
+                self._put(file, 0, file.size, {})
+            else:
+                self._send_pieces(file, here)
+        except Problem as problem:
+            if problem.status != 422:
+                raise
+        self.watcher.arrived(file.source.output.path)
+
+    def _send_pieces(self, file: Hashed, here: int) -> None:
+        corrections = 0
+        self.watcher.sent(here)
+        while True:
+            length = min(PIECE, file.size - here)
+            piece = f"{here}-{here + length - 1}" if length else "*"
+            try:
+                answer = self._put(file, here, length, {"Content-Range": f"bytes {piece}/{file.size}"})
+            except Problem as problem:
+                corrections += 1
+                if problem.status != 409 or "offset" not in problem.details or corrections > MOST_CORRECTIONS:
+                    raise
+                # Another sender was there, or the answer to an earlier try was lost: the site knows where to go on.
+                self.watcher.sent(problem.details["offset"] - here)
+                here = problem.details["offset"]
+                continue
+            if "entries" in answer:
+                return
+            here = answer["offset"]
+
+    def _put(self, file: Hashed, start: int, length: int, headers: dict[str, str]) -> Any:
+        told = 0
+
+        def body() -> Iterator[bytes]:
+            nonlocal told
+            for chunk in file.read(start, length):
+                if self.stop.is_set():
+                    raise Stopped
+                yield chunk
+                told += len(chunk)
+                self.watcher.sent(len(chunk))
+
+        def content() -> Iterator[bytes]:
+            nonlocal told
+            self.watcher.sent(-told)  # of a try that failed
+            told = 0
+            return body()
+
+        try:
+            return self.connection.ask(
+                "PUT",
+                f"submissions/{self.submission}/files/{file.sha256}/",
+                content=content,
+                headers={**headers, "Content-Length": str(length), "Content-Type": "application/octet-stream"},
+            )
+        except BaseException:
+            self.watcher.sent(-told)
+            raise
