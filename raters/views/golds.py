@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from evalhub.problems import Refusal
 from evalhub.sheets import harmless
 from evalhub.studies.access import Actor, get_study, role_in
-from evalhub.studies.models import Prompt, Sample, Study, SubmissionState
+from evalhub.studies.models import Criterion, Prompt, Sample, Study, SubmissionState
 from raters.models import Gold, GoldUse
 from raters.services import gold_lists, golds
 from raters.services.rules import rules_of
@@ -32,7 +32,7 @@ class GoldForm(forms.Form):
         help_text="Training is explained after the answer; qualification decides who goes on; a control is mixed in "
         "among the comparisons and looks like any other.",
     )
-    criterion = forms.ModelChoiceField(
+    criterion: "forms.ModelChoiceField[Criterion]" = forms.ModelChoiceField(
         None, required=False, label="Question", empty_label="All questions", help_text="On which it is the better one."
     )
     explanation = forms.CharField(
