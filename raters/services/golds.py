@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from evalhub.problems import Conflict, Refusal
@@ -12,7 +13,6 @@ from evalhub.studies.models import Criterion, LogEntry, Sample, Study, Submissio
 from raters.models import (
     Choice,
     Comparison,
-    ComparisonQuerySet,
     Control,
     Enrolment,
     Gold,
@@ -125,7 +125,7 @@ def sides_of(gold: Gold) -> tuple[Side, Side] | None:
     return better, worse
 
 
-def answered_golds(study: Study, *uses: GoldUse) -> ComparisonQuerySet:
+def answered_golds(study: Study, *uses: GoldUse) -> QuerySet[Any]:
     """Comparisons with a known answer that were answered, with `missed`: whether some answer was not the known one.
 
     Those retired are left out. An answer given before there were uses (`gold` is empty) counts as a control's.

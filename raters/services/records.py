@@ -76,11 +76,9 @@ def records_of(study: Study, rater: Rater | None = None) -> dict[uuid.UUID, Reco
     taken = Vote.objects.filter(study=study, milliseconds__isnull=False, **only).order_by().values("rater")
     in_earnest = taken.filter(Q(comparison__gold=None) | Q(comparison__gold__use=GoldUse.CONTROL))
     fast = Count("id", filter=Q(milliseconds__lt=FAST / MILLISECOND))
-    for row in in_earnest.annotate(median=Median(Cast(F("milliseconds"), FloatField())), fast=fast, timed=Count("id")):
-        found[row["rater"]] |= {
-            "median_seconds": row["median"] / 1000,
-            "fast_share": row["fast"] / row["timed"],
-        }
+    looks = in_earnest.annotate(median=Median(Cast(F("milliseconds"), FloatField())), fast=fast, timed=Count("id"))
+    for one, median, fast_ones, timed in looks.values_list("rater", "median", "fast", "timed"):
+        found[one] |= {"median_seconds": median / 1000, "fast_share": fast_ones / timed}
     for one, away in away_counts(study, rater).items():
         found[one]["away_share"] = min(1.0, away / max(found[one].get("answered", 0), 1))
     return {one: Record(**facts) for one, facts in found.items()}
@@ -113,7 +111,7 @@ def _repeats(study: Study, only: dict[str, Any]) -> dict[uuid.UUID, tuple[int, i
         study=study, control=Control.REPEAT, original__answered_at__isnull=False, **only
     )
     pairs = {
-        pk: (rater, original, left != first_left)
+        pk: (rater, original or 0, left != first_left)
         for pk, rater, original, left, first_left in again.values_list(
             "pk", "rater", "original", "left", "original__left"
         )
@@ -125,10 +123,11 @@ def _repeats(study: Study, only: dict[str, Any]) -> dict[uuid.UUID, tuple[int, i
         said[comparison][criterion] = choice
     counted: dict[uuid.UUID, tuple[int, int]] = {}
     for pk, (rater, original, turned) in pairs.items():
+        before = said[original]
         hits, total = counted.get(rater, (0, 0))
         for criterion, choice in said[pk].items():
-            if criterion in said[original]:
-                hits += _meant(choice, turned) == _meant(said[original][criterion], False)
+            if criterion in before:
+                hits += _meant(choice, turned) == _meant(before[criterion], False)
                 total += 1
         counted[rater] = (hits, total)
     return counted

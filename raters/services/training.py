@@ -86,8 +86,8 @@ def outstanding(enrolment: Enrolment) -> int:
     """How many pairs of practice and qualification she has not done, those among them that cannot be shown yet."""
     found = 0
     for use in uses_asked(enrolment.study):
-        done = [one.gold_id for one in _shown(enrolment, use) if _is_done(one)]
-        found += _golds(enrolment.study, use).exclude(pk__in=done).count()
+        done = [one.gold for one in _shown(enrolment, use) if _is_done(one) and one.gold is not None]
+        found += _golds(enrolment.study, use).exclude(pk__in=[gold.pk for gold in done]).count()
     return found
 
 
@@ -174,7 +174,7 @@ def _is_done(comparison: Comparison) -> bool:
 def _shown(enrolment: Enrolment, use: GoldUse) -> ComparisonQuerySet:
     return Comparison.objects.filter(
         study=enrolment.study, rater=enrolment.rater, gold__use=use, attempt=_at(enrolment, use)
-    ).select_related("left_copy", "right_copy", "prompt")
+    ).select_related("gold", "left_copy", "right_copy", "prompt")
 
 
 def _golds(study: Study, use: GoldUse) -> GoldQuerySet:

@@ -26,7 +26,8 @@ from raters.views.entrance import for_finished_raters_too
 @require_GET
 def mine(request: HttpRequest) -> HttpResponse:
     """All studies that she has compared in."""
-    return _page(request, Actor.of(request), Rater.objects.filter(user=request.user).first())
+    actor = Actor.of(request)
+    return _page(request, actor, Rater.objects.filter(user=actor.user).first())
 
 
 @require_GET
@@ -48,7 +49,8 @@ def withdraw(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
 @require_POST
 def erase(request: HttpRequest) -> HttpResponse:
     """Cut her from all she did here, everywhere."""
-    actor, rater = Actor.of(request), Rater.objects.filter(user=request.user).first()
+    actor = Actor.of(request)
+    rater = Rater.objects.filter(user=actor.user).first()
     return _erase(request, actor, rater, None) if rater else redirect("mine")
 
 

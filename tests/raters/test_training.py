@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 from evalhub.problems import Conflict
 from evalhub.studies.models import Study
 from raters import services
-from raters.models import Comparison, Control, Enrolment, EnrolmentState, PairCount, Vote
+from raters.models import Comparison, Control, Enrolment, EnrolmentState, GoldUse, PairCount, Vote
 from raters.services import golds, training
 from raters.services.training import Lesson, Result, needed_of
 from tests.raters.conftest import Desk, at_once, cast, offer
@@ -41,8 +41,8 @@ def test_practice_and_qualification_come_before_the_comparing(school: Desk) -> N
         assert training.to_explain(ria) is None
         seen.append(lesson)
     assert seen == [
-        *(Lesson("training", number, 2) for number in (1, 2)),
-        *(Lesson("qualification", number, 3) for number in (1, 2, 3)),
+        *(Lesson(GoldUse.TRAINING, number, 2) for number in (1, 2)),
+        *(Lesson(GoldUse.QUALIFICATION, number, 3) for number in (1, 2, 3)),
     ]
     settled, result = training.settle(enrolment=ria)
     assert (settled.state, result) == (EnrolmentState.QUALIFIED, Result(3, 2, 3, True))
