@@ -97,8 +97,9 @@ export function send() {
   return under;
 }
 
+// Later than now either way: `under` has to be set before the work can be over.
 function alone(work) {
-  return locks ? locks.request(`${outbox.prefix}sending`, work) : work();
+  return locks ? locks.request(`${outbox.prefix}sending`, work) : Promise.resolve().then(work);
 }
 
 async function drain() {
