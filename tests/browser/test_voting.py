@@ -48,7 +48,7 @@ def test_by_mouse(seated: Page) -> None:
         token = revealed(seated)
         seated.get_by_role("button", name=name).click()
         expect(seated.locator(f'[data-comparison="{token}"]')).to_have_count(0)
-    revealed(seated)
+    sent(seated)
     assert choices() == ["left", "tie", "both_bad", "right"]
 
 
