@@ -50,4 +50,4 @@ def numbers_in(query: QueryDict, names: tuple[str, ...], platform: str) -> list[
                 )
                 % {"name": name, "platform": platform}
             )
-    return [query[name] for name in names]
+    return [str(query[name]) for name in names]

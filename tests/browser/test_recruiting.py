@@ -29,11 +29,13 @@ def faults(page: Page) -> list[str]:
     return found + ([f"{page.url} is too wide"] if wide else [])
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (360, "dark")])
+@pytest.mark.parametrize(("width", "dark"), [(1400, False), (360, True)])
 def test_all_pages_of_recruiting_are_accessible(
-    browser: Browser, site: str, ways: dict[str, Recruitment], width: int, scheme: str
+    browser: Browser, site: str, ways: dict[str, Recruitment], width: int, dark: bool
 ) -> None:
-    context: BrowserContext = browser.new_context(viewport={"width": width, "height": 760}, color_scheme=scheme)
+    context: BrowserContext = browser.new_context(
+        viewport={"width": width, "height": 760}, color_scheme="dark" if dark else "light"
+    )
     page = context.new_page()
     found: list[str] = []
     entrances = {platform: f"{site}/take-part/{way.token}/" for platform, way in ways.items()}

@@ -130,9 +130,9 @@ def test_a_name_is_used_once(olga: Client) -> None:
 
 def test_services_refuse_what_no_form_would_send(desk: Desk) -> None:
     actor = owner_of(desk)
-    for given in ({"platform": "x", "name": "a"}, {"platform": "link", "name": ""}):
+    for platform, name in (("x", "a"), ("link", "")):
         with pytest.raises(Refusal):
-            open_recruitment(study=desk.study, actor=actor, **given)
+            open_recruitment(study=desk.study, actor=actor, platform=platform, name=name)
     with pytest.raises(Refusal):
         open_recruitment(study=desk.study, actor=actor, platform="link", name="a", comparisons=0)
     way = way_in(desk, "prolific")
