@@ -21,8 +21,8 @@ from raters.models import Choice, Control, Enrolment, EnrolmentState, Vote
 
 VOTES = "votes"
 PAIRED, INDEPENDENT = "paired by prompt", "as if independent"
-# A mean over fewer prompts has no interval worth showing.
-LEAST_PROMPTS = 2
+# A mean over fewer prompts has an interval that says nothing.
+LEAST_PROMPTS = 5
 
 Order = Literal["worst", "best"]
 

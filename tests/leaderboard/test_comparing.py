@@ -72,8 +72,8 @@ class TestDifferences:
             hits += found.low <= 0.1 <= found.high
         assert hits / 2_000 == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 2_000) ** 0.5)
 
-    def test_one_prompt_has_no_interval_and_no_verdict(self) -> None:
-        found = mean_difference(np.array([0.5]), "high")
+    def test_a_few_prompts_have_no_interval_and_no_verdict(self) -> None:
+        found = mean_difference(np.array([0.5, 0.6, 0.7, 0.8]), "high")
         assert (found.low, found.high, found.verdict) == (None, None, "")
 
     def test_independent_widths_add_like_errors(self) -> None:
