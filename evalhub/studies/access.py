@@ -29,6 +29,9 @@ REASONS = {
 }
 
 
+NO_STUDIES = "Creating a study takes an administrator, or an owner or researcher of another study."
+
+
 @dataclass(frozen=True)
 class Actor:
     """Who asks: a signed-in user and, for the API, the token that narrows what she may do."""
@@ -86,7 +89,12 @@ def role_in(actor: Actor, study: Study) -> str:
 
 
 def may_create_studies(actor: Actor) -> bool:
-    """Administrators, and whoever already runs or feeds a study; a rater who came by a link may not."""
+    """Administrators, and whoever already runs or feeds a study; a rater who came by a link may not.
+
+    Nor may a token that is bound to one study, or only reads.
+    """
+    if actor.token and (actor.token.study_id or actor.token.scope == TokenScope.READ):
+        return False
     roles = [Role.OWNER, Role.RESEARCHER]
     return actor.user.is_superuser or Membership.objects.filter(user=actor.user, role__in=roles).exists()
 

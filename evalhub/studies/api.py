@@ -3,12 +3,15 @@
 import uuid
 
 from django.contrib.auth import authenticate
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.generics import ListAPIView
 from rest_framework.pagination import CursorPagination
+from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,12 +20,23 @@ from rest_framework.views import APIView
 
 from evalhub.problems import Refusal
 from evalhub.studies import services
-from evalhub.studies.access import Actor, get_study, get_submission, get_submission_to_withdraw, visible_studies
+from evalhub.studies.access import (
+    NO_STUDIES,
+    Actor,
+    get_study,
+    get_submission,
+    get_submission_to_withdraw,
+    may_create_studies,
+    visible_studies,
+)
 from evalhub.studies.idempotency import idempotent
 from evalhub.studies.models import ApiToken, Prompt, Study, Submission, User
 from evalhub.studies.serializers import (
+    AddedPromptsSerializer,
     LoginSerializer,
     ManifestSerializer,
+    NewStudySerializer,
+    PromptFilesSerializer,
     PromptSerializer,
     QuotaSerializer,
     StudySerializer,
@@ -32,6 +46,7 @@ from evalhub.studies.serializers import (
     UsageSerializer,
     WithdrawalSerializer,
 )
+from evalhub.studies.services import Question
 
 
 class WrongLogin(Refusal):
@@ -88,6 +103,22 @@ class StudyListView(ListAPIView):
         """The studies that you are a member of."""
         return self.list(request)
 
+    @extend_schema(operation_id="create_study", request=NewStudySerializer, responses={201: StudySerializer})
+    def post(self, request: Request) -> Response:
+        """Make a draft, of which you become the owner."""
+        actor = Actor.of(request)
+        if not may_create_studies(actor):
+            raise PermissionDenied(NO_STUDIES)
+        asked = NewStudySerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        questions = [Question(**question) for question in given.pop("questions", [])]
+        with transaction.atomic():
+            study = services.create_study(actor=actor.user, **given)
+            if questions:
+                services.set_criteria(study=study, questions=questions, actor=actor.user)
+        return Response(StudySerializer(study).data, status=status.HTTP_201_CREATED)
+
 
 class StudyView(APIView):
     @extend_schema(operation_id="study", responses=StudySerializer)
@@ -120,6 +151,7 @@ class PromptPages(CursorPagination):
 
 
 class PromptListView(ListAPIView):
+    parser_classes = (MultiPartParser,)
     serializer_class = PromptSerializer
     pagination_class = PromptPages
 
@@ -133,6 +165,20 @@ class PromptListView(ListAPIView):
     def get(self, request: Request, slug: str) -> Response:
         """What every contestant of the study is asked."""
         return self.list(request)
+
+    @extend_schema(
+        operation_id="add_prompts",
+        request={"multipart/form-data": PromptFilesSerializer},
+        responses={201: AddedPromptsSerializer},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Add prompts to a draft, with their sources, masks and references: all of them, or none."""
+        actor = Actor.of(request)
+        study = get_study(actor, slug, "manage")
+        asked = PromptFilesSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        count = services.add_prompts(study=study, actor=actor.user, **asked.validated_data)
+        return Response({"added": count}, status=status.HTTP_201_CREATED)
 
 
 class SubmissionPages(CursorPagination):

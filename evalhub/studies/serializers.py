@@ -7,7 +7,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evalhub.studies.models import Checkpoint, Media, Prompt, Study, Submission, TokenScope
+from evalhub.studies.models import Checkpoint, Media, Modality, Prompt, Study, Submission, TokenScope
 from evalhub.studies.services import CheckpointFacts, ManifestFile, part_sizes, read_files, report
 from evalhub.studies.services.manifest import BIGGEST
 
@@ -49,6 +49,45 @@ class StudySerializer(serializers.ModelSerializer):
 
     def get_url(self, study: Study) -> str:
         return settings.SITE_URL + reverse("study", args=[study.slug])
+
+
+class QuestionSerializer(serializers.Serializer):
+    """One question that raters answer about every pair."""
+
+    name = serializers.CharField(max_length=80)
+    question = serializers.CharField(max_length=200)
+    key = serializers.SlugField(max_length=32, required=False, default="")
+    allows_tie = serializers.BooleanField(default=True)
+    allows_both_bad = serializers.BooleanField(default=True)
+
+
+class NewStudySerializer(serializers.Serializer):
+    """A draft; without questions it asks which picture is better."""
+
+    slug = serializers.CharField(max_length=64)
+    name = serializers.CharField(max_length=200)
+    modality = serializers.ChoiceField(choices=Modality.choices, default=Modality.IMAGE)
+    description = serializers.CharField(required=False, default="", allow_blank=True)
+    consent = serializers.CharField(required=False, default="", allow_blank=True)
+    instructions = serializers.CharField(required=False, default="", allow_blank=True)
+    questions = QuestionSerializer(many=True, required=False)
+
+
+class PromptFilesSerializer(serializers.Serializer):
+    """A list of prompts with the files that it names, or a zip that holds both."""
+
+    prompt_list = serializers.FileField(required=False)
+    files = serializers.ListField(child=serializers.FileField(), required=False)
+    archive = serializers.FileField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if bool(attrs.get("prompt_list")) == bool(attrs.get("archive")):
+            raise serializers.ValidationError("Send either prompt_list, with the files that it names, or archive.")
+        return attrs
+
+
+class AddedPromptsSerializer(serializers.Serializer):
+    added = serializers.IntegerField()
 
 
 class MediaSerializer(serializers.ModelSerializer):

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from evalhub.problems import Refusal
 from evalhub.studies import services
-from evalhub.studies.access import Actor, get_study, may_create_studies, role_in, visible_studies
+from evalhub.studies.access import NO_STUDIES, Actor, get_study, may_create_studies, role_in, visible_studies
 from evalhub.studies.forms import StudyForm
 from evalhub.studies.models import Membership, Study
 
@@ -39,7 +39,7 @@ def studies(request: HttpRequest) -> HttpResponse:
 def study_create(request: HttpRequest) -> HttpResponse:
     actor = Actor.of(request)
     if not may_create_studies(actor):
-        raise PermissionDenied("Creating a study takes an administrator, or an owner or researcher of another study.")
+        raise PermissionDenied(NO_STUDIES)
     form = StudyForm(request.POST) if request.method == "POST" else StudyForm()
     context: dict[str, Any] = {"form": form}
     status = 200
