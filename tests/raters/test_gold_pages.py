@@ -10,7 +10,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from evalhub.problems import Refusal
 from evalhub.studies.models import Checkpoint, LogEntry, Membership, Role, User
+from evalhub.studies.services import create_study
 from raters import services
 from raters.models import Enrolment, EnrolmentState, Gold, RaterRules
 from raters.services import training
@@ -213,6 +215,11 @@ def test_her_own_page_says_nothing_of_others(desk: Desk, rung: list[Any]) -> Non
     assert signed_in("stranger").get(at("mine_in")).status_code == 404
     assert signed_in("stranger").post(at("withdraw")).status_code == 404
     assert Client().get(reverse("mine")).status_code == 302
+
+
+def test_no_study_is_called_as_her_page_is(desk: Desk) -> None:
+    with pytest.raises(Refusal, match="stands for a page of raters"):
+        create_study(slug="mine", name="Mine", actor=owner_of(desk))
 
 
 def test_erasing_takes_a_tick(desk: Desk, rung: list[Any]) -> None:
