@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evalhub.problems import Refusal
+from evalhub.studies.access import Actor
 from evalhub.studies.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
@@ -50,17 +51,17 @@ def idempotent(handler: Handler) -> Handler:
             return handler(view, request, *arguments, **named)
         if not 0 < len(key) <= LONGEST or not key.isascii() or not key.isprintable():
             raise Refusal(f"An {HEADER} is 1 to {LONGEST} printable ASCII characters; this one has {len(key):,}.")
-        fingerprint = _fingerprint(request)
+        user, fingerprint = Actor.of(request).user, _fingerprint(request)
         try:
             with transaction.atomic():
                 IdempotencyKey.objects.filter(created_at__lt=timezone.now() - LIFE).delete()
-                row = IdempotencyKey.objects.create(user=request.user, key=key, fingerprint=fingerprint)
+                row = IdempotencyKey.objects.create(user=user, key=key, fingerprint=fingerprint)
                 response = handler(view, request, *arguments, **named)
                 row.status, row.body = response.status_code, JSONRenderer().render(response.data).decode()
                 row.save(update_fields=["status", "body"])
                 return response
         except IntegrityError:
-            earlier = IdempotencyKey.objects.filter(user=request.user, key=key).first()
+            earlier = IdempotencyKey.objects.filter(user=user, key=key).first()
             if earlier is None:  # the conflict was of something else
                 raise
         return _again(earlier, fingerprint)

@@ -34,7 +34,7 @@ async function send() {
     reading(output.file.size);
   });
   const submission = await promise(outputs);
-  const wanted = new Set(submission.missing.map((file) => file.sha256));
+  const wanted = new Set((await missingOf(submission)).map((file) => file.sha256));
   const missing = [...new Map(outputs.filter((output) => wanted.has(output.sha256)).map((output) => [output.sha256, output])).values()];
   const sending = meter(`Sending ${missing.length} of ${outputs.length} files`, missing.reduce((sum, output) => sum + output.file.size, 0));
   await each(missing, (output) => put(submission.id, output, sending));
@@ -69,6 +69,21 @@ async function ask(address, body) {
   const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Problem(answer.detail || `The site answered ${response.status}; reload the page and try again.`);
   return answer;
+}
+
+// An answer lists the first ten thousand; the rest is read page by page.
+async function missingOf(submission) {
+  if (!submission.missing_more) return submission.missing;
+  const missing = [];
+  for (let address = new URL(submission.missing_more).pathname; address; ) {
+    const response = await fetch(address);
+    if (!response.ok) throw new Problem("The site did not say which files it lacks; submit again to go on where it stopped.");
+    const page = await response.json();
+    missing.push(...page.results);
+    const next = page.next && new URL(page.next);
+    address = next && next.pathname + next.search;
+  }
+  return missing;
 }
 
 async function sha256(file) {

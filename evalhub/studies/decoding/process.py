@@ -17,6 +17,7 @@ import resource
 import select
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,6 +160,7 @@ class Decoder:
     def answer(self, question: dict[str, Any]) -> bytes:
         """One line about one file."""
         seconds = longest(question["seconds"], question["kinds"])
+        before = self.child
         child = self._child((seconds, question["memory"]))
         line = child.ask(question, seconds)
         if line.startswith(STAYS):
@@ -169,6 +171,8 @@ class Decoder:
             return line[1:]
         if line == LATE or -code in (signal.SIGXCPU, signal.SIGALRM):
             return _line({"problem": f"takes longer than {seconds} seconds to decode"})
+        if child is before:  # what it died of may have befallen it before: a new one tells whether it is this file
+            return self.answer(question)
         return _line({"problem": "makes the decoder fail; it is damaged, or made to do harm"})
 
     def _child(self, limits: tuple[int, int]) -> Child:
@@ -181,7 +185,7 @@ class Decoder:
         return self.child
 
 
-def _line(found: dict[str, str]) -> bytes:
+def _line(found: Mapping[str, object]) -> bytes:
     return json.dumps(found).encode() + b"\n"
 
 

@@ -98,16 +98,22 @@ def _misshapen(row: object) -> str:
         return "expected an object with path, sha256, size, prompt and, if wanted, seed"
     for name, kind in FIELDS.items():
         value = row.get(name, 0 if name == "seed" else None)
-        if value is None:
-            return f"{name} is required"
-        if type(value) is not kind:
-            return f"{name} is {CALLED[kind]}"
-        if kind is int and not -BIGGEST <= value <= BIGGEST:
-            return f"{name} does not fit into 64 bits"
-        if kind is str and len(value) > LONGEST:
-            return f"{name} has {len(value):,} characters and at most {LONGEST:,} are taken"
-        if kind is str and SURROGATES.search(value):
-            return f"{name} has halves of characters in it"
+        fault = "is required" if value is None else _unfit(value, kind)
+        if fault:
+            return f"{name} {fault}"
+    return ""
+
+
+def _unfit(value: object, kind: type) -> str:
+    """What is wrong with one field; True, which JSON has beside 1, is no number here."""
+    if type(value) is not kind:
+        return f"is {CALLED[kind]}"
+    if isinstance(value, int) and not -BIGGEST <= value <= BIGGEST:
+        return "does not fit into 64 bits"
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"has {len(value):,} characters and at most {LONGEST:,} are taken"
+    if isinstance(value, str) and SURROGATES.search(value):
+        return "has halves of characters in it"
     return ""
 
 

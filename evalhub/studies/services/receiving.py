@@ -4,9 +4,9 @@ Nothing is locked while bytes travel or are decoded. What a file changes is one 
 is asked after its commit, so that of two last files at once the later one sees both.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from evalhub.problems import Conflict
 from evalhub.studies.inspection import Facts, Undecodable, inspect
@@ -14,6 +14,26 @@ from evalhub.studies.models import EntryState, ManifestEntry, Study, Submission
 from evalhub.studies.services import parts
 from evalhub.studies.services.media import Stream, Upload, put_away, record, uploaded
 from evalhub.studies.services.submissions import complete_if_whole, judge, lock
+
+# What nearly every file takes: its row, written or found, and its entries, where it will do, in one statement.
+_TAKE_FIT = """
+WITH kept AS (
+    INSERT INTO studies_media
+        (study_id, sha256, size, kind, format, width, height, frames, duration, fps, codec, created_at)
+    VALUES (%(study)s, %(sha256)s, %(size)s, %(kind)s, %(format)s, %(width)s, %(height)s, %(frames)s, %(duration)s,
+        %(fps)s, %(codec)s, now())
+    ON CONFLICT (study_id, sha256) DO UPDATE SET sha256 = excluded.sha256
+    RETURNING id, size, kind, width, height
+)
+UPDATE studies_manifestentry AS entry SET state = %(received)s, problem = '', media_id = kept.id
+FROM kept, studies_prompt AS prompt
+LEFT JOIN studies_media AS reference ON reference.id = prompt.reference_id
+WHERE entry.submission_id = %(submission)s AND entry.sha256 = %(sha256)s AND entry.state <> %(received)s
+    AND prompt.id = entry.prompt_id
+    AND kept.size = entry.size AND kept.kind = %(modality)s
+    AND (reference.id IS NULL OR (kept.width, kept.height) = (reference.width, reference.height))
+RETURNING entry.id
+"""
 
 
 def receive_file(*, submission: Submission, sha256: str, stream: Stream) -> list[ManifestEntry]:
@@ -30,7 +50,7 @@ def receive_file(*, submission: Submission, sha256: str, stream: Stream) -> list
         _complete_if_last(submission)
         return entries
     with uploaded(stream, most=entries[0].size) as upload:
-        entries = _take(submission, entries[0], upload)
+        entries = _take(submission, entries, upload)
     parts.forget(submission.pk, sha256)
     _complete_if_last(submission)
     return entries
@@ -59,7 +79,7 @@ def receive_piece(
         return here, []
     with parts.whole(submission.pk, sha256) as upload:
         if upload is not None:
-            entries = _take(submission, entries[0], upload)
+            entries = _take(submission, entries, upload)
     # Without an upload another request has just taken it.
     _complete_if_last(submission)
     return size, promised(submission, sha256)
@@ -88,15 +108,37 @@ def _all_received(entries: list[ManifestEntry]) -> bool:
     return all(entry.state == EntryState.RECEIVED for entry in entries)
 
 
-def _take(submission: Submission, entry: ManifestEntry, upload: Upload) -> list[ManifestEntry]:
+def _take(submission: Submission, entries: list[ManifestEntry], upload: Upload) -> list[ManifestEntry]:
+    """Look into a file, store it if it will do, and say in its entries what became of it."""
     study = submission.checkpoint.study
-    facts, problem = None, _broken(upload, entry)
+    facts, problem = None, _broken(upload, entries[0])
     if not problem:
         try:
             facts = inspect(upload.path, [study.modality])
         except Undecodable as reason:
             problem = f"{{path}} {reason}."
-    return _settle(submission, study, upload=replace(upload, sha256=entry.sha256), facts=facts, problem=problem)
+    upload = replace(upload, sha256=entries[0].sha256)
+    if facts is not None:
+        put_away(study=study, upload=upload)
+        if _take_fit(submission, study, entries, upload, facts):
+            return entries
+    return _settle(submission, study, upload=upload, facts=facts, problem=problem)
+
+
+def _take_fit(submission: Submission, study: Study, entries: list[ManifestEntry], upload: Upload, facts: Facts) -> bool:
+    """Whether all entries that were awaited are received now; if not, they have changed or the file does not fit."""
+    awaited = [entry for entry in entries if entry.state != EntryState.RECEIVED]
+    told = asdict(facts) | {"study": study.pk, "modality": study.modality, "submission": submission.pk}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TAKE_FIT,
+            told | {"sha256": upload.sha256, "size": upload.size, "received": EntryState.RECEIVED.value},
+        )
+        taken = {pk for (pk,) in cursor.fetchall()}
+    for entry in awaited:
+        if entry.pk in taken:
+            entry.state, entry.problem = EntryState.RECEIVED, ""
+    return taken == {entry.pk for entry in awaited}
 
 
 def _broken(upload: Upload, entry: ManifestEntry) -> str:
@@ -113,9 +155,7 @@ def _broken(upload: Upload, entry: ManifestEntry) -> str:
 def _settle(
     submission: Submission, study: Study, *, upload: Upload, facts: Facts | None, problem: str
 ) -> list[ManifestEntry]:
-    """Store the file if it will do, and say in its entries what became of it."""
-    if facts is not None:
-        put_away(study=study, upload=upload)
+    """Say in the entries, as they are now, what became of a file."""
     with transaction.atomic():
         media = record(study=study, upload=upload, facts=facts) if facts is not None else None
         # A new manifest, which may forget these lines, waits until this has committed.
