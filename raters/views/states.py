@@ -58,7 +58,7 @@ def _lesson(enrolment: Enrolment, context: dict[str, Any]) -> str:
     """Practice and qualification: what is to be explained, the pair to answer, or how it ended."""
     explained = training.to_explain(enrolment)
     if explained is not None:
-        context |= explanation(explained)
+        context |= explanation(explained) | {"covered": _covered(enrolment)}
         return "raters/training.html"
     following = training.next_lesson(enrolment)
     if following is not None:
@@ -70,6 +70,11 @@ def _lesson(enrolment: Enrolment, context: dict[str, Any]) -> str:
         return "raters/done.html"
     settled, context["result"] = training.settle(enrolment=enrolment)
     return "raters/screened_out.html" if settled.state == EnrolmentState.SCREENED_OUT else "raters/qualification.html"
+
+
+def _covered(enrolment: Enrolment) -> bool:
+    """Whether what a sensitive study shows stays blurred for her."""
+    return enrolment.study.is_sensitive and enrolment.agreed_to_see_at is None
 
 
 def explanation(comparison: Comparison) -> dict[str, Any]:
@@ -108,7 +113,7 @@ def pair(enrolment: Enrolment, comparison: Comparison) -> dict[str, Any]:
         "reasons": reasons,
         "remark": remark,
         "region": services.region_text(remark),
-        "covered": enrolment.study.is_sensitive and enrolment.agreed_to_see_at is None,
+        "covered": _covered(enrolment),
         "criteria": questions,
         "takes": {choice.value for question in questions for choice in question["choices"]},
         "desk": desk_name(enrolment),

@@ -252,6 +252,10 @@ def test_practice_without_scripts(desk: Desk) -> None:
     assert "<strong>Look</strong> here." in page.text
     assert HOSTILE not in page.text
     assert "example.org" not in page.text
+    assert 'class="explained"' in page.text
+    type(desk.study).objects.update(is_sensitive=True)
+    assert 'class="explained covered"' in client.get(at("rate")).text  # blurred, until she agrees to see them
+    type(desk.study).objects.update(is_sensitive=False)
     for word in ("Alpha", "Gamma", "gold"):
         assert word not in page.text
     page = client.post(at("go_on"), {"comparison": comparison.token}, follow=True)
