@@ -76,8 +76,8 @@ def test_every_marked_text_is_in_german() -> None:
 
 
 def _whole(message: object) -> bool:
-    text = getattr(message, "string", None)
-    return bool(text) and (isinstance(text, str) or all(text))
+    text: str | tuple[str, ...] = getattr(message, "string", None) or ""
+    return bool(text) and all(text)
 
 
 def test_translations_keep_what_is_filled_in() -> None:
@@ -87,7 +87,7 @@ def test_translations_keep_what_is_filled_in() -> None:
         if not message.id:
             continue
         sources = [message.id] if isinstance(message.id, str) else list(message.id)
-        texts = [message.string] if isinstance(message.string, str) else list(message.string)
+        texts = [message.string] if isinstance(message.string, str) else list(message.string or ())
         for source, text in zip(sources, texts, strict=True):
             # The singular may say its number in a word.
             if not _blanks(text) <= _blanks(sources[-1]) or (

@@ -132,6 +132,6 @@ def require(actor: Actor, study: Study, right: str) -> None:
 
 def _require(actor: Actor, role: str, right: str) -> None:
     if right not in RIGHTS.get(role, frozenset()):
-        raise PermissionDenied(REASONS[right].format(role=role or "none"))
+        raise PermissionDenied(str(REASONS[right]).format(role=role or "none"))
     if actor.token and actor.token.scope == TokenScope.READ and right != "see":
         raise PermissionDenied("This token may only read; make one with the scope “Read and submit” for that.")

@@ -48,13 +48,12 @@ def trial(*, study: Study, number: int) -> Trial | None:
         {sample.checkpoint_id: sample.media for sample in samples.order_by("checkpoint__name", "-seed")}.values()
     )
     given = {name: getattr(prompt, name) for name in Prompt.GIVEN if getattr(prompt, name) is not None}
-    if len(outputs) > 1:
-        shown, are_outputs = (outputs[0], outputs[1]), True
-    else:
-        pictures = [media for name, media in given.items() if name != "mask" and media.kind == study.modality]
-        shown, are_outputs = (pictures[-1], pictures[0]) if pictures else (None, None), False
+    standing = [media for name, media in given.items() if name != "mask" and media.kind == study.modality]
+    are_outputs = len(outputs) > 1
+    pair = outputs[:2] if are_outputs else standing[-1:] + standing[:1]
     still = {name: media for name, media in given.items() if media.kind == MediaKind.IMAGE}  # as raters are given it
-    return Trial(study, prompt, _canvas(study, [media for media in shown if media]), shown, still, are_outputs)
+    sides = (pair[0], pair[1]) if pair else (None, None)
+    return Trial(study, prompt, _canvas(study, pair), sides, still, are_outputs)
 
 
 def ready_copy(study: Study, media: Media) -> PresentationCopy | None:

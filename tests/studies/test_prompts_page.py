@@ -90,7 +90,7 @@ def test_a_list_names_its_files(client: Client, scene: Scene, ada: User) -> None
     )
     form = {
         "prompt_list": listed("edits.csv", rows),
-        "files": [file("a.png", 11), file("m.png", 12), file("b.png", 13)],
+        "named_files": [file("a.png", 11), file("m.png", 12), file("b.png", 13)],
     }
     client.post(ADD, form)
     assert said(scene) == []
@@ -106,7 +106,7 @@ def test_a_list_names_its_files(client: Client, scene: Scene, ada: User) -> None
 
 def test_two_files_of_one_name_are_not_taken_for_each_other(client: Client, scene: Scene, ada: User) -> None:
     rows = "key,source\nbird,in/a.png\nboat,out/a.png\n"
-    client.post(ADD, {"prompt_list": listed("edits.csv", rows), "files": [file("a.png", 11)]})
+    client.post(ADD, {"prompt_list": listed("edits.csv", rows), "named_files": [file("a.png", 11)]})
     assert [says for _, says in said(scene)] == [
         "“in/a.png”, its source, is not among the files.",
         "“out/a.png”, its source, is not among the files.",
@@ -157,7 +157,9 @@ def test_every_problem_is_said_by_its_line(client: Client, scene: Scene, ada: Us
     ]
     files = [file("good.png", 31), SimpleUploadedFile("torn.png", b"no picture"), file("small.png", 32, size=(8, 8))]
     page = client.post(
-        ADD, {"prompt_list": listed("a.csv", "\n".join(rows)), "files": [*files, file("spare.png", 33)]}, follow=True
+        ADD,
+        {"prompt_list": listed("a.csv", "\n".join(rows)), "named_files": [*files, file("spare.png", 33)]},
+        follow=True,
     )
     found = said(scene)
     assert [line for line, _ in found] == [3, 4, 5, 6, 7, 8, 9, 10, 0]
@@ -189,7 +191,7 @@ def test_every_problem_is_said_by_its_line(client: Client, scene: Scene, ada: Us
         ({"prompt_list": SimpleUploadedFile("a.csv", b"\xff\xfe\x00")}, "is not UTF-8 text"),
         ({"prompt_list": listed("a.csv", "key,text\na," + "b" * 200_000)}, "a.csv cannot be read as CSV"),
         ({"prompt_list": listed("a.csv", "key\n")}, "holds 0 prompts"),
-        ({"files": [file("a.png", 1)]}, "Choose the list of prompts too"),
+        ({"named_files": [file("a.png", 1)]}, "Choose the list of prompts too"),
         ({"archive": zipped({"a.csv": b"key\na\n", "b.csv": b"key\nb\n"})}, "needs one list of prompts in it"),
         ({"archive": SimpleUploadedFile("a.zip", b"no zip")}, "The zip cannot be read"),
         ({"archive": zipped({"../a.csv": b"key\na\n"})}, "leads out of its folder"),

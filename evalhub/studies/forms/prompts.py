@@ -19,7 +19,7 @@ class PromptFilesForm(forms.Form):
         "The columns source, mask and reference name files; source_text says what the source shows.",
         widget=forms.FileInput(attrs={"accept": LISTS}),
     )
-    files = FilesField(
+    named_files = FilesField(
         required=False, label="The files that it names", help_text="All of them at once.", widget=ManyFiles
     )
     archive = forms.FileField(
@@ -48,7 +48,7 @@ class PromptFilesForm(forms.Form):
         widget=ManyFiles(attrs={"accept": "image/*"}),
     )
 
-    MAIN, APART = ("prompt_list", "files", "archive"), ("references", "sources", "masks")
+    MAIN, APART = ("prompt_list", "named_files", "archive"), ("references", "sources", "masks")
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -58,9 +58,15 @@ class PromptFilesForm(forms.Form):
             raise forms.ValidationError("Choose a list of prompts, a zip, or pictures.")
         if cleaned.get("archive") and any(cleaned.get(name) for name in self.fields if name != "archive"):
             raise forms.ValidationError("Choose either a zip, which then holds everything, or single files.")
-        if cleaned.get("files") and not cleaned.get("prompt_list"):
+        if cleaned.get("named_files") and not cleaned.get("prompt_list"):
             raise forms.ValidationError("Choose the list of prompts too, which says what these files are.")
         return cleaned
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What was chosen, by what the service calls it."""
+        given = dict(self.cleaned_data)
+        return given | {"files": given.pop("named_files")}
 
     @property
     def main(self) -> list[forms.BoundField]:

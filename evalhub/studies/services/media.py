@@ -5,7 +5,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -139,6 +139,16 @@ def record(*, study: Study, upload: Upload, facts: Facts) -> Media:
     row = Media(study=study, sha256=upload.sha256, size=upload.size, **asdict(facts))
     Media.objects.bulk_create([row], ignore_conflicts=True)
     return Media.objects.get(study=study, sha256=upload.sha256)
+
+
+def drop_files(paths: Sequence[str]) -> None:
+    """Delete these files from storage, once the rows that named them are gone for good."""
+
+    def drop() -> None:
+        for path in paths:
+            default_storage.delete(path)
+
+    transaction.on_commit(drop)
 
 
 class _Movable(File):

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 
@@ -25,7 +24,7 @@ from evalhub.studies.models import (
     User,
 )
 from evalhub.studies.services.delivery import Files, chosen, unpacked
-from evalhub.studies.services.media import CHUNK, store_media
+from evalhub.studies.services.media import CHUNK, drop_files, store_media
 from evalhub.studies.services.prompt_lists import (
     PARTS,
     Line,
@@ -370,8 +369,7 @@ def _drop_media(study: Study, ids: set[int]) -> None:
     held |= _media_of(waiting) if waiting else set()
     dropped = list(Media.objects.filter(study=study, pk__in=ids - held))
     Media.objects.filter(pk__in=[media.pk for media in dropped]).delete()
-    paths = [media.path for media in dropped]
-    transaction.on_commit(lambda: [default_storage.delete(path) for path in paths])
+    drop_files([media.path for media in dropped])
 
 
 def _log(study: Study, actor: User, verb: str, keys: Sequence[str]) -> None:

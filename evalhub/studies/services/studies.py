@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -25,6 +24,7 @@ from evalhub.studies.models import (
     User,
 )
 from evalhub.studies.services import webhooks
+from evalhub.studies.services.media import drop_files
 
 RESERVED = frozenset({"mine"})  # addresses of raters that no study may have
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -167,7 +167,7 @@ def delete_draft(*, study: Study, actor: User, slug: str) -> None:
         locked.prompts.all().delete()  # which protect their files
         locked.delete()
         LogEntry.write(study=None, actor=actor, verb="deleted draft", subject=name, slug=slug)
-        transaction.on_commit(lambda: [default_storage.delete(path) for path in paths])
+        drop_files(paths)
 
 
 def pause_study(*, study: Study, actor: User) -> Study:

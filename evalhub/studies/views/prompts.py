@@ -42,7 +42,7 @@ def prompts_add(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         if not form.is_valid():
             raise Refusal("Nothing was read; see what is said beside the fields.")
-        services.read_prompts(study=study, actor=actor.user, **form.cleaned_data)
+        services.read_prompts(study=study, actor=actor.user, **form.given)
     except Refusal as refusal:
         return _adding(request, actor, study, refusal, form=form)
     return redirect("prompts_waiting", study.slug)
