@@ -19,7 +19,7 @@ from evalhub.studies.views import (
     webhooks,
 )
 
-_accounts = [
+_accounts: list[URLPattern | URLResolver] = [
     path("setup/", accounts.setup, name="setup"),
     path("theme/", accounts.theme, name="theme"),
     path("language/", set_language, name="set_language"),
