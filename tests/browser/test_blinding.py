@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import pytest
+from django.core.files.storage import default_storage
 from django.db import connection
 from django.utils import timezone
+from PIL import Image
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -22,7 +24,8 @@ from evalhub.studies.models import Membership, Role, Sample, User
 from raters import services
 from raters.models import Comparison, PresentationCopy
 from tests.browser.rating import desk, press, revealed, site
-from tests.raters.conftest import Desk, make_desk
+from tests.raters.conftest import Desk, make_desk, noise, png, store
+from tests.raters.disguises import png_of_a_generator
 
 __all__ = ["desk", "site"]  # fixtures
 
@@ -130,6 +133,9 @@ def secrets_of(desk: Desk) -> dict[str, str]:
     found["a storage folder"] = "studies/" + str(desk.study.pk)[:8]
     for prompt in desk.prompts:
         found[f"key of {prompt}"] = prompt.key
+        for media in (prompt.source, prompt.mask, prompt.reference):
+            if media is not None:
+                found[f"id of {media}"], found[f"hash of {media}"] = str(media.pk), media.sha256
     return found
 
 
@@ -147,11 +153,28 @@ def named(site: str) -> Desk:
         prompt.key = f"promptkey-{number}-quillwort"
         prompt.save()
     for number, name in enumerate(NAMES):
-        checkpoint = desk.contestant(name)
+        # Each file names its maker in a C2PA manifest, XMP, EXIF and text; the second prompt's are shown in tiles.
+        checkpoint = desk.contestant(
+            name, lambda place, maker: noise(place, maker).resize((4200, 70) if place == 1 else (48, 32))
+        )
+        for sample in checkpoint.samples.select_related("media"):
+            sign(sample, name)
         checkpoint.family, checkpoint.step = f"family-{name}", 30_517_000 + number
         checkpoint.save()
+    editing = desk.prompts[0]
+    for given, colour in (("source", 20), ("mask", 30), ("reference", 40)):
+        setattr(editing, given, store(desk.study, png(noise(colour, 5)), "png"))
+    editing.save()
     services.prepare_presentation(study=desk.study)
     return desk
+
+
+def sign(sample: Sample, name: str) -> None:
+    """Put in the place of a sample's file the same picture as its generator would have written it."""
+    with default_storage.open(sample.media.path) as file, Image.open(file) as picture:
+        content = png_of_a_generator(picture.convert("RGB"), f"{name} generator")
+    sample.media = store(sample.media.study, content, "png")
+    sample.save()
 
 
 @pytest.fixture
@@ -206,7 +229,8 @@ def test_nothing_that_reaches_a_rater_names_a_contestant(named: Desk, wire: Wire
     assert len(secrets) > 80
     assert capture.holding(secrets) == []
     spoken = [content.decode() for where, content in capture.seen.items() if where.endswith(("console", "error"))]
-    assert all("the server responded with a status of 40" in line for line in spoken), spoken
+    harmless = ("the server responded with a status of 40", "Autofocus processing was blocked")
+    assert all(any(words in line for words in harmless) for line in spoken), spoken
 
 
 def test_the_search_finds_what_is_there(named: Desk) -> None:

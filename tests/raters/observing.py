@@ -139,26 +139,21 @@ def _session(desk: Desk, client: httpx.Client) -> Iterator[Impression]:
         assert len(panes) == 2
         left_first = number % 2 == 0
         sides = {place: _fetch(client, panes[place]) for place in ((0, 1) if left_first else (1, 0))}
-        held = [form["comparison"], *(_comparison(other) for other in desks)]
-        wanted = {"held": held, "shown": f"{held[0]}:0", "count": "1"}
-        more = client.post(f"/rate/{desk.study.slug}/ahead/", data=wanted, headers=headers)
-        assert more.status_code == 200
-        desks += re.findall(r'<main id="desk".*?</main>', more.text, flags=re.DOTALL)
+        if not desks:
+            wanted = {"held": form["comparison"], "shown": f"{form['comparison']}:0", "count": "5"}
+            more = client.post(f"/rate/{desk.study.slug}/ahead/", data=wanted, headers=headers)
+            assert more.status_code == 200
+            desks = re.findall(r'<main id="desk".*?</main>', more.text, flags=re.DOTALL)
+            around |= _of_answer("ahead", more)
         answer = {**form, "answer.quality": "tie", "milliseconds": "900"}
         voted = client.post(f"/rate/{desk.study.slug}/vote/", data=answer, headers=headers)
         assert voted.status_code == 204
         around |= {f"cookie {cookie.name}": len(cookie.value or "") for cookie in client.cookies.jar}
         around["desk"], around["desk length"] = _class(TOKEN.sub("", html).encode()), len(html)
-        around |= _of_answer("ahead", more) | _of_answer("voted", voted) | _of_token("comparison", form["comparison"])
+        around |= _of_answer("voted", voted) | _of_token("comparison", form["comparison"])
         truth = Comparison.objects.get(token=form["comparison"]).left_checkpoint_id == desk.checkpoints[0].pk
         yield Impression(sides[0], sides[1], left_first, truth, around)
         around = {}
-
-
-def _comparison(html: str) -> str:
-    found = re.search(r'data-comparison="([^"]+)"', html)
-    assert found
-    return found[1]
 
 
 def _fetch(client: httpx.Client, pane: str) -> Side:

@@ -1,14 +1,23 @@
 """What a picture comes with, and what a curious rater opens: nothing that says which contestant made a side."""
 
+import re
+import uuid
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from django.test import Client
+from django.urls import URLResolver, get_resolver
+from django.urls.resolvers import RoutePattern
 from django.utils import timezone
 
-from evalhub.studies.models import Membership, Prompt, Role, Sample, User
+from evalhub.studies.models import Media, Membership, Prompt, Role, Sample, User
 from raters import services
-from raters.models import Comparison, Enrolment
-from tests.raters.conftest import Desk, make_desk
+from raters.models import Comparison, Enrolment, Fit, Gold, GoldUse, Platform, Recruitment
+from tests.raters.arrivals import way_in
+from tests.raters.conftest import Desk, make_desk, noise, offer, png, store
+from tests.raters.gold_scenes import gold
 
 # -- headers ------------------------------------------------------------------------------------------------------
 
@@ -146,3 +155,93 @@ def test_ids_say_nothing_of_whom_a_rater_may_become(desk: Desk) -> None:
     assert client.get(f"/studies/own-study/media/{comparison.left.media.pk}/").status_code == 404
     assert Prompt.objects.filter(study=other.study).exists()
     assert Sample.objects.filter(prompt__study=desk.study).exists()
+
+
+# -- every address that there is ----------------------------------------------------------------------------------
+
+
+def addresses(patterns: list[Any], before: str = "") -> Iterator[str]:
+    """Every address below these patterns, as it is written in the code."""
+    for pattern in patterns:
+        if not isinstance(pattern.pattern, RoutePattern):
+            continue  # the administration's own, by regular expressions
+        route = f"{before}{pattern.pattern._route}"
+        if isinstance(pattern, URLResolver):
+            yield from addresses(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+@pytest.fixture
+def crowded(desk: Desk) -> Desk:
+    """A study with one of everything that has an address."""
+    for checkpoint, name in zip(desk.checkpoints, ("Nightjar", "Kestrel", "Bittern"), strict=True):
+        checkpoint.name = name
+        checkpoint.save()
+    given = store(desk.study, png(noise(9, 9)), "png")
+    Prompt.objects.filter(pk=desk.prompts[0].pk).update(source=given, reference=given)
+    way_in(desk, Platform.LINK)
+    gold(desk, GoldUse.CONTROL, prompt=3)
+    services.prepare_presentation(study=desk.study)
+    return desk
+
+
+def test_no_address_at_all_tells_a_rater_who_made_what(crowded: Desk) -> None:
+    """All that the site has, filled in with what is there, asked for and sent to by a rater who knows every number:
+    whatever comes back, on her own pages too, names nothing. A room that adds an address is in here by itself."""
+    client, comparison, enrolment = one_pair(crowded)
+    assert enrolment.rater.user is not None
+    services.cast_vote(token=comparison.token, rater=comparison.rater, answers={"quality": "left"})
+    services.refit(study=crowded.study)
+    checkpoint, media = comparison.left_checkpoint, comparison.left.media
+    before = offer(crowded, enrolment)
+    recruitment, known = Recruitment.objects.get(), Gold.objects.get()
+    values: dict[str, list[object]] = {
+        "slug": ["study"],
+        "submission_id": [checkpoint.submission.pk],
+        "media_id": [media.pk],
+        "user_id": [enrolment.rater.user.pk],
+        "rater_id": [enrolment.rater.pk],
+        "recruitment_id": [recruitment.pk],
+        "gold_id": [known.pk],
+        "fit_id": [Fit.objects.latest("created_at").pk],
+        "token": [before.left_token, before.token, recruitment.token, checkpoint.pk],
+        "name": ["reference", "left"],
+        "sha256": [media.sha256],
+    }
+    secrets = [
+        *("nightjar", "kestrel", "bittern"),
+        *(str(one.pk) for one in crowded.checkpoints),
+        *(str(one.submission.pk) for one in crowded.checkpoints),
+        *Media.objects.values_list("sha256", flat=True),
+    ]
+    asked = set()
+    for route in addresses(get_resolver().url_patterns):
+        parts = re.findall(r"<(?:(\w+):)?(\w+)>", route)
+        for number in range(max([1, *(len(values.get(name, [0])) for _, name in parts)])):
+            address = f"/{route}"
+            for kind, name in parts:
+                known_values = values.get(name, [OTHERWISE.get(kind, "x")])
+                filled_in = known_values[min(number, len(known_values) - 1)]
+                address = re.sub(rf"<(?:\w+:)?{name}>", str(filled_in), address)
+            asked.add(address)
+    assert len(asked) > 120
+    client.raise_request_exception = False
+    for address in sorted(asked):
+        for ask in (client.get, client.post):
+            answer = ask(address)
+            body = b"".join(answer) if answer.streaming else answer.content
+            told = (body.decode(errors="replace") + str(answer.headers) + str(answer.cookies)).lower()
+            told = told.replace(address.lower(), "")  # some echo where she is
+            assert answer.status_code != 500, address
+            for secret in secrets:
+                assert secret not in told, (ask, address, secret)
+        client.force_login(enrolment.rater.user)  # one of them signs her out
+    owner = Client()
+    owner.force_login(
+        User.objects.get(memberships__study=crowded.study, memberships__role=Role.OWNER, username="owner")
+    )
+    assert any(secret in owner.get("/studies/study/submissions/").text.lower() for secret in secrets)
+
+
+OTHERWISE = {"int": 1, "uuid": uuid.UUID(int=7), "str": "x", "slug": "x", "path": "x", "": "x"}

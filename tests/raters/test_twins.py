@@ -110,7 +110,7 @@ def test_equal_pixels_give_equal_bytes(pair: tuple[Write, Write], size: tuple[in
         (tmp_path / "file").write_bytes(written(write, 1, name, size))
         facts = inspect(tmp_path / "file")
         assert (facts.width, facts.height) == size
-        assert name.encode() in written(write, 1, name) or write in HIDDEN
+        assert any(one.encode() in written(write, 1, name) for one in NAMES) or write in HIDDEN
         with (tmp_path / "file").open("rb") as file:
             policy = presentation.policy("image", canvas)
             presentation.present(policy, file, facts.format, Shape(*size), canvas, tmp_path / "copy")
@@ -170,12 +170,12 @@ def test_500_impressions_of_twins_cannot_be_told_apart(twins: Desk, live_server:
 
 @pytest.mark.timeout(600)
 def test_videos_of_twins_cannot_be_told_apart(moving_twins: Desk, live_server: LiveServer) -> None:
-    impressions = observe(moving_twins, live_server.url, raters=12)
-    assert len(impressions) == 120
+    impressions = observe(moving_twins, live_server.url, raters=8)
+    assert len(impressions) == 80
     for impression in impressions:
         assert impression.left.body == impression.right.body
     reached = accuracy(impressions)
-    assert reached <= bound(120), f"{reached:.3f} of 120 named rightly; chance stays under {bound(120):.3f}"
+    assert reached <= bound(80), f"{reached:.3f} of 80 named rightly; chance stays under {bound(80):.3f}"
 
 
 Leak = Callable[[PresentationCopy, HttpResponseBase], None]
@@ -210,6 +210,6 @@ def test_a_planted_leak_is_found(
         return response
 
     monkeypatch.setattr("raters.views.showing.serve", leaking)
-    impressions = observe(twins, live_server.url, raters=4)
+    impressions = observe(twins, live_server.url, raters=3)
     reached = accuracy(impressions)
     assert reached > 0.85 > bound(len(impressions))
