@@ -77,7 +77,7 @@ def _streamed(
 def _pieces(copy: PresentationCopy, start: int, length: int) -> Iterator[bytes]:
     bucket = getattr(default_storage, "bucket", None)
     if bucket is not None:  # opened as a file, an object would be fetched whole for each tile of it
-        key = f"{default_storage.location}/{copy.path}".lstrip("/")
+        key = f"{getattr(default_storage, 'location', '')}/{copy.path}".lstrip("/")
         body = bucket.Object(key).get(Range=f"bytes={start}-{start + length - 1}")["Body"]
         with closing(body):
             yield from body.iter_chunks(CHUNK)

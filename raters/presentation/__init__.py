@@ -92,4 +92,4 @@ def picture_of(path: Path, policy: str, own: Shape, size: Canvas) -> Image.Image
         whole.load()
     scale = whole.width / size.width
     (width, height), (left, top) = stills.placed((own.width, own.height), (size.width, size.height))
-    return whole.crop(tuple(round(edge * scale) for edge in (left, top, left + width, top + height)))
+    return whole.crop((left * scale, top * scale, (left + width) * scale, (top + height) * scale))

@@ -54,7 +54,7 @@ def corners(white: NDArray[np.bool_]) -> Corners:
     cells = np.pad(white, 1).astype(np.int8)
     around = cells[:-1, :-1], cells[:-1, 1:], cells[1:, :-1], cells[1:, 1:]
     crossed = (around[0] == around[3]) & (around[1] == around[2]) & (around[0] != around[1])
-    turns = (sum(around) % 2).astype(np.int8) + 2 * crossed.astype(np.int8)
+    turns = np.sum(around, axis=0) % 2 + 2 * crossed
     y, x = np.nonzero(turns)
     return np.repeat(np.stack([x, y], axis=1), turns[y, x], axis=0)
 
@@ -89,7 +89,7 @@ def _partners(points: Corners, axes: tuple[int, int]) -> Corners:
 def _halved(white: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """White where two of four pixels or more are."""
     even = np.pad(white, [(0, length % 2) for length in white.shape], mode="edge")
-    return sum(even[y::2, x::2].astype(np.int8) for y in (0, 1) for x in (0, 1)) >= 2
+    return np.sum([even[y::2, x::2] for y in (0, 1) for x in (0, 1)], axis=0) >= 2
 
 
 def _words(ring: NDArray[np.float64]) -> str:

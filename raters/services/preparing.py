@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from evalhub.studies import thumbnails
 from evalhub.studies.models import Media, MediaKind, Prompt, Sample, Study
@@ -65,11 +65,11 @@ def missing_copies(study: Study) -> list[Wanted]:
 def studies_to_prepare() -> list[Study]:
     """Studies that lost the task which should have made their copies: some sample has none, or something that the
     prompt of one gives."""
-    lacking = Sample.objects.filter(~_copied("media")).filter(checkpoint__study=OuterRef("pk"))
-    found = Exists(lacking)
+    samples = Sample.objects.filter(checkpoint__study=OuterRef("pk"))
+    found = Q(Exists(samples.filter(~_copied("media"))))
     for name in Prompt.GIVEN:
-        given = Sample.objects.filter(~_copied(f"prompt__{name}"), **{f"prompt__{name}__kind": MediaKind.IMAGE})
-        found |= Exists(given.filter(checkpoint__study=OuterRef("pk")))
+        pictures = samples.filter(**{f"prompt__{name}__kind": MediaKind.IMAGE})
+        found |= Q(Exists(pictures.filter(~_copied(f"prompt__{name}"))))
     return list(Study.objects.filter(found))
 
 

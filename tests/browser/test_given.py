@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from raters import services
 from raters.models import Comparison, Vote
@@ -64,11 +64,15 @@ def window(page: Page) -> NDArray[np.int64]:
     return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L")).astype(int)
 
 
+def box_of(place: Locator) -> FloatRect:
+    box = place.bounding_box()
+    assert box is not None
+    return box
+
+
 def levels(page: Page) -> list[int]:
     """The level in the middle of each pane, the context's too, from the left."""
-    boxes = sorted(
-        (pane.bounding_box() or {} for pane in page.locator(".pane, .context").all()), key=lambda box: box["x"]
-    )
+    boxes = sorted([box_of(pane) for pane in page.locator(".pane, .context").all()], key=lambda box: box["x"])
     seen = window(page)
     return [int(seen[round(box["y"] + box["height"] / 2) + 3, round(box["x"] + box["width"] / 2) + 3]) for box in boxes]
 
@@ -142,7 +146,7 @@ def test_the_masks_outline_is_sharp_at_any_zoom(seated: Page) -> None:
         page.wait_for_timeout(200)
         now = window(page)
         found = []
-        for box in (pane.bounding_box() or {} for pane in page.locator(".pane").all()):
+        for box in [box_of(pane) for pane in page.locator(".pane").all()]:
             x = round(box["x"] + box["width"] / 2) - 40
             top, bottom = round(box["y"]), round(box["y"] + box["height"])
             column = now[top:bottom, x]
@@ -153,7 +157,7 @@ def test_the_masks_outline_is_sharp_at_any_zoom(seated: Page) -> None:
     assert thin[0] == thin[1] > 0
     changed = window(page) != before
     for pane in page.locator(".pane").all():
-        box = pane.bounding_box() or {}
+        box = box_of(pane)
         part = changed[
             round(box["y"]) : round(box["y"] + box["height"]), round(box["x"]) : round(box["x"] + box["width"])
         ]
@@ -194,6 +198,6 @@ def test_on_a_phone(seated: Page) -> None:
     page.get_by_role("button", name="Beside the sides: the source").click()
     expect(page.locator(".context")).to_be_visible()
     page.wait_for_timeout(200)
-    places = [pane.bounding_box() or {} for pane in page.locator(".pane, .context").all()]
+    places = [box_of(pane) for pane in page.locator(".pane, .context").all()]
     assert len({round(place["x"]) for place in places}) == 1  # one above the other
     spotless(page)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -377,17 +378,21 @@ def test_a_large_copy_that_is_still_whole_is_made_anew(wide: Desk) -> None:
 
 def test_the_program_gets_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs on a file that somebody sent sees neither the site's settings nor its files' names."""
-    seen: dict[str, object] = {}
-    original = large.subprocess.run
+    environments: list[dict[str, str]] = []
+    jobs: list[dict[str, object]] = []
+    original = subprocess.run
 
-    def noted(command: list[str], **options: object) -> object:
-        seen.update(options, job=json.loads(command[-1]))
-        return original(command, **options)
+    def noted(command: list[str], *, env: dict[str, str], **options: Any) -> object:
+        environments.append(env)
+        jobs.append(json.loads(command[-1]))
+        return original(command, env=env, **options)
 
-    monkeypatch.setattr(large.subprocess, "run", noted)
+    monkeypatch.setattr(subprocess, "run", noted)
     cut(tmp_path, png(photograph(SMALL)), "png", SMALL)
-    assert set(seen["env"]) == {"VIPS_BLOCK_UNTRUSTED", "VIPS_CONCURRENCY", "TMPDIR"}
-    assert set(seen["job"]) == {"policy", "form", "width", "height", "path", "memory", "seconds"}
+    assert [set(environment) for environment in environments] == [
+        {"VIPS_BLOCK_UNTRUSTED", "VIPS_CONCURRENCY", "TMPDIR"}
+    ]
+    assert [set(job) for job in jobs] == [{"policy", "form", "width", "height", "path", "memory", "seconds"}]
 
 
 def test_researchers_see_a_large_picture_small(bare_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
