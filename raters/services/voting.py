@@ -140,10 +140,10 @@ def undo_last(*, rater: Rater, study: Study, last: str | None = None, revision: 
 
 def last_done(rater: Rater, study: Study) -> Comparison | None:
     """What an undo would open again: answered or skipped, the newest."""
-    own = Comparison.objects.in_earnest().filter(rater=rater, study=study)
+    own = Comparison.objects.filter(rater=rater, study=study)
     answered = own.answered().order_by("-answered_at", "-id").first()
-    skipped = own.exclude(skipped_at=None).order_by("-skipped_at", "-id").first()
-    return max(filter(None, (answered, skipped)), key=lambda one: one.answered_at or one.skipped_at, default=None)
+    skips = own.exclude(skipped_at=None) if answered is None else own.filter(skipped_at__gt=answered.answered_at)
+    return skips.order_by("-skipped_at", "-id").first() or answered
 
 
 def next_revision(comparison: Comparison) -> int:

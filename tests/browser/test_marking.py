@@ -24,7 +24,7 @@ def marking(desk: Desk, site: str, page: Page) -> Page:
 def box(page: Page, selector: str, place: int = 0) -> dict[str, float]:
     found = page.locator(selector).nth(place).bounding_box()
     assert found is not None
-    return dict(found)
+    return {"x": found["x"], "y": found["y"], "width": found["width"], "height": found["height"]}
 
 
 def drag(page: Page, side: int, start: tuple[float, float], end: tuple[float, float]) -> None:

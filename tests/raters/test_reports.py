@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from evalhub.studies.models import Membership, Role, User
 from raters import services
@@ -103,7 +104,7 @@ def test_marks_and_comments_of_answers_that_stand(desk: Desk, owner: Client) -> 
 
 
 def test_the_page_takes_few_queries(
-    desk: Desk, owner: Client, skipped: list[Comparison], django_assert_max_num_queries: pytest.FixtureRequest
+    desk: Desk, owner: Client, skipped: list[Comparison], django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_max_num_queries(25):
         owner.get(reverse("rater_reports", args=["study"]))

@@ -1,5 +1,7 @@
 """Pairs left unanswered on purpose."""
 
+from functools import partial
+
 import pytest
 from django.db import connection
 from django.http import Http404
@@ -117,7 +119,7 @@ def test_an_answer_and_a_skip_at_once(desk: Desk) -> None:
     enrolment = desk.rater("ria")
     for _ in range(3):
         comparison = offer(desk, enrolment)
-        at_once(lambda c=comparison: cast(c, revision=1), lambda c=comparison: skip(c), lambda c=comparison: skip(c))
+        at_once(partial(cast, comparison, revision=1), partial(skip, comparison), partial(skip, comparison))
         comparison.refresh_from_db()
         assert (comparison.answered_at is None) != (comparison.skipped_at is None)
         assert (
