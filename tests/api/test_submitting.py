@@ -167,6 +167,28 @@ def test_bodies_that_do_not_do(client: Client, scene: Scene, body: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("path", "x" * 10_000, "path has 10,000 characters and at most 1,000 are taken"),
+        ("path", "\\ud800.png", "path has halves of characters in it"),
+        ("prompt", "\\udfff", "prompt has halves of characters in it"),
+        ("prompt", None, "prompt is required"),
+        ("size", True, "size is a whole number"),
+        ("size", 2**63, "size does not fit into 64 bits"),
+        ("size", 0, "cat.png is empty"),
+        ("seed", "1", "seed is a whole number"),
+    ],
+)
+def test_lines_that_do_not_do(client: Client, scene: Scene, field: str, value: object, sentence: str) -> None:
+    line = {"path": "cat.png", "sha256": "0" * 64, "size": 1, "prompt": "cat"} | {field: value}
+    body = json.dumps({"checkpoint": {"name": "x"}, "files": [line]}).replace("\\\\u", "\\u")
+    response = post(client, scene, body, signed(scene.ben))
+    assert sentence in problem(response, response.status_code)
+    assert response.status_code in (400, 422)
+    assert not Submission.objects.exists()
+
+
+@pytest.mark.parametrize(
     "address",
     ["/api/v1/nothing/", "/api/v1/submissions/7/", "/api/v1/submissions/%00/", "/api/v1/studies/%00/"],
 )
