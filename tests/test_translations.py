@@ -35,22 +35,27 @@ ALSO = (
 NOT_FOR_RATERS = re.compile(r"raters/preview_")
 # What speaks to raters in Python: whatever is refused here is read by one.
 SPEAKING = [
+    *(SOURCE / "raters" / "platforms").glob("*.py"),
     *(
         SOURCE / "raters" / "views" / f"{name}.py"
-        for name in ("desk", "states", "lessons", "mine", "visits", "entrance")
+        for name in ("desk", "states", "lessons", "mine", "visits", "entrance", "farewell", "showing")
     ),
     *(
         SOURCE / "raters" / "services" / f"{name}.py"
         for name in (
-            "voting",
-            "skipping",
-            "remarks",
-            "limits",
             "enrolling",
-            "starting",
-            "windows",
+            "leaving",
+            "limits",
+            "offering",
+            "remarks",
+            "resume_codes",
             "shares",
+            "skipping",
+            "starting",
+            "training",
             "visiting",
+            "voting",
+            "windows",
         )
     ),
 ]
