@@ -27,6 +27,21 @@ def photograph(shift: int) -> Image.Image:
     return small.resize(SIZE, Image.Resampling.BICUBIC).point(lambda level: level // 2 + shift)
 
 
+# Moves both, frame by frame, and says what each canvas has in its middle at the end of each frame.
+FRAMES = """async () => {
+    const { viewer } = await import(document.querySelector("script[src*=rating]").src.replace("rating", "looking"));
+    const canvases = [...document.querySelectorAll(".pane canvas")];
+    const middle = (canvas) => canvas.getContext("2d").getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[0];
+    const seen = [];
+    for (let frame = 0; frame < 24; frame += 1) {
+        viewer.move(frame % 2 ? -31 : 17, 11);
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+        seen.push(canvases.map(middle));
+    }
+    return seen;
+}"""
+
+
 @pytest.fixture
 def desk(site: str) -> Desk:
     desk = make_desk(prompts=1, presentation_edge=8192)
@@ -105,6 +120,11 @@ def test_two_large_pictures_are_one_to_look_at(seated: Page) -> None:
     assert in_step(page) == pytest.approx(right - left, abs=1)
     seen = panes(page)[0][10:-10, 10:-10]  # without what rounding adds around a pane
     assert nearby(np.asarray(photograph(left)), seen) == 0
+
+    # In every single frame both show the same place.
+    frames = page.evaluate(FRAMES)
+    assert len({one for one, _ in frames}) > 6
+    assert {other - one for one, other in frames} == {right - left}
 
     # By wheel, by dragging, by keys.
     box = page.locator(".pane").nth(1).bounding_box()
