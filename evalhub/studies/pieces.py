@@ -45,7 +45,7 @@ def pieces(path: str, start: int, length: int) -> Iterator[bytes]:
     """So many bytes of a file in storage, a little at a time."""
     bucket = getattr(default_storage, "bucket", None)
     if bucket is not None:  # opened as a file, an object would be fetched whole for each part of it
-        key = f"{default_storage.location}/{path}".lstrip("/")  # type: ignore[attr-defined]
+        key = f"{getattr(default_storage, 'location', '')}/{path}".lstrip("/")
         with closing(bucket.Object(key).get(Range=f"bytes={start}-{start + length - 1}")["Body"]) as body:
             yield from body.iter_chunks(CHUNK)
         return

@@ -17,7 +17,8 @@ from django.test import Client
 from PIL import Image
 from storages.backends.s3 import S3Storage
 
-from raters import services, serving
+from evalhub.studies import pieces
+from raters import services
 from raters.models import PresentationCopy
 from raters.presentation import pyramid
 from tests.raters.conftest import Desk, offer
@@ -84,7 +85,7 @@ def test_of_a_file_of_tiles_only_one_tile_is_fetched(
     )
     enrolment = desk.rater("ria")
     comparison = offer(desk, enrolment)
-    monkeypatch.setattr(serving, "default_storage", storage)
+    monkeypatch.setattr(pieces, "default_storage", storage)
     client = Client()
     assert enrolment.rater.user is not None
     client.force_login(enrolment.rater.user)
