@@ -3,13 +3,14 @@
 from collections.abc import Collection
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
-from evalhub.studies.models import LogEntry, Study, StudyState, User
+from evalhub.studies.models import LogEntry, Membership, Role, Study, StudyState, User
 from raters.models import Comparison, Enrolment, EnrolmentState, Rater
 from raters.services.shares import require_visit_under_way
 
@@ -22,6 +23,13 @@ NOT_OPEN = {
     StudyState.PAUSED: gettext_lazy("This study is paused and takes no votes now."),
     StudyState.CLOSED: gettext_lazy("This study is closed and takes no votes now."),
 }
+
+
+def enrolled(*, slug: str, user: User) -> Enrolment | None:
+    """The enrolment of one who may compare in that study and has come to it before: one query, as every vote asks."""
+    enrolments = Enrolment.objects.select_related("rater", "study", "visit__recruitment")
+    is_rater = Exists(Membership.objects.filter(study=OuterRef("study"), user=user, role=Role.RATER))
+    return enrolments.filter(is_rater, study__slug=slug, rater__user=user).first()
 
 
 def enrol(*, study: Study, user: User) -> Enrolment:

@@ -121,7 +121,7 @@ def undo(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
 @require_POST
 @for_raters
 def ahead(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
-    """The browser has room for more pairs: lease them, and send their desks one after the other; none where none are."""
+    """The browser has room for more pairs: lease them and send their desks, one after another."""
     _note_shown(request, enrolment)
     held = set(request.POST.getlist("held")[:MOST_HELD])
     count = _number(request.POST.get("count")) or services.AHEAD

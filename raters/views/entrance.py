@@ -41,7 +41,9 @@ def _guarded(view: View, instead: Instead) -> Callable[..., HttpResponse]:
                 HttpResponse(status=401) if by_script(request) else redirect_to_login(request.path, settings.LOGIN_URL)
             )
         actor = Actor.of(request)
-        enrolment = services.enrol(study=get_study(actor, slug, "rate"), user=actor.user)
+        enrolment = services.enrolled(slug=slug, user=actor.user) or services.enrol(
+            study=get_study(actor, slug, "rate"), user=actor.user
+        )
         _find_visit(request, enrolment)
         response = instead(request, enrolment) or view(request, enrolment)
         add_never_cache_headers(response)

@@ -41,7 +41,7 @@ def web(transactional_db: None) -> Iterator[tuple[Child, str]]:
 
 def start(child: Child, address: str) -> None:
     child.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while True:
         try:
             with urllib.request.urlopen(f"http://{address.removeprefix('http://')}/healthz", timeout=5):

@@ -40,7 +40,7 @@ def test_how_many_she_will_have_answered_before_each(desk: Desk) -> None:
     leased = services.comparisons_ahead(study=desk.study, rater=enrolment.rater, held=(), count=3)
     assert [before for _, before in leased] == [1, 2, 3]
     held = {leased[0][0].token, leased[1][0].token}
-    assert [one[1] for one in services.comparisons_ahead(study=desk.study, rater=enrolment.rater, held=held)][0] == 3
+    assert next(one[1] for one in services.comparisons_ahead(study=desk.study, rater=enrolment.rater, held=held)) == 3
 
 
 @pytest.mark.parametrize("limit", ["votes_per_rater", "votes_per_rater_per_day", "vote_budget"])
@@ -109,9 +109,7 @@ def test_an_undo_names_the_answer_it_takes_back(desk: Desk) -> None:
     cast(second)
 
     def undo(comparison: Comparison, revision: int) -> Comparison | None:
-        return services.undo_last(
-            rater=enrolment.rater, study=desk.study, last=comparison.token, revision=revision
-        )
+        return services.undo_last(rater=enrolment.rater, study=desk.study, last=comparison.token, revision=revision)
 
     assert undo(first, 2) == first
     assert undo(first, 2) is None
