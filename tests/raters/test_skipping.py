@@ -5,10 +5,12 @@ from functools import partial
 import pytest
 from django.db import connection
 from django.http import Http404
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from evalhub.problems import Conflict, Refusal
-from evalhub.studies.models import StudyState
+from evalhub.studies.models import StudyState, User
 from raters import services
 from raters.models import Comparison, Skip, Vote
 from tests.raters.conftest import Desk, at_once, cast, offer
@@ -29,6 +31,19 @@ def test_a_skipped_pair_does_not_come_again(desk: Desk) -> None:
     assert enrolment.answers == 0
     assert services.answers_counted(desk.study) == 0
     assert not Vote.objects.exists()
+
+
+def test_who_has_skipped_everything_is_done(desk: Desk) -> None:
+    enrolment = desk.rater("ria")
+    while comparison := services.next_comparison(study=desk.study, rater=enrolment.rater):
+        skip(comparison, "upsetting")
+    client = Client()
+    client.force_login(User.objects.get(username="ria"))
+    html = client.get(reverse("rate", args=["study"])).content.decode()
+    assert "Your part in this study is over." in html
+    assert "Undo my last answer" in html
+    assert client.post(reverse("undo", args=["study"])).status_code == 302
+    assert Skip.objects.count() == 11
 
 
 def test_what_is_broken_says_which_side(desk: Desk) -> None:
