@@ -48,7 +48,8 @@ function tell({ view, other, scale, zoomed, pair, amounts }) {
   for (const button of panel.querySelectorAll("[data-view]")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === view));
   }
-  panel.querySelector("output").value = `${Math.round(scale * 100)} %${zoomed ? "" : ", whole"}`;
+  const [output, size] = [panel.querySelector("output"), `${Math.round(scale * 100)} %`];
+  output.value = zoomed ? size : output.dataset.whole.replace("{size}", size);
   const amount = document.querySelector(".amount");
   amount.hidden = !(view in AMOUNTS);
   if (view in AMOUNTS) {
