@@ -87,6 +87,7 @@ def test_outputs_do_not_depend_on_the_run() -> None:
 
 def test_a_recording_that_is_another_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     clip: Clip = clips()[6]
+    frames.cache_clear()
     monkeypatch.setitem(clips_module.RECORDINGS, clip.source, replace(RECORDINGS[clip.source], sha256="0" * 64))
     with pytest.raises(MaterialUnavailable, match=r"carphone_pristine\.mp4 to have the SHA-256 0{64}, but it has"):
         original(clip)

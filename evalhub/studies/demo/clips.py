@@ -6,8 +6,7 @@ and the quality at which each codec comes nearest to it; docs/demo.md names the 
 
 import csv
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from itertools import islice
@@ -67,7 +66,7 @@ class Clip:
     first: int
     frames: int
     kilobits: int
-    qualities: dict[str, float]
+    qualities: dict[str, float] = field(compare=False)
 
     @property
     def rate(self) -> Fraction:
@@ -93,13 +92,19 @@ def clips() -> tuple[Clip, ...]:
         )
 
 
-def frames(clip: Clip) -> Iterator[av.VideoFrame]:
-    """The clip's untouched frames, 8 bits, 4:2:0. Raises MaterialUnavailable if its recording is not as pinned."""
+@cache
+def frames(clip: Clip) -> tuple[av.VideoFrame, ...]:
+    """The clip's untouched frames, 8 bits, 4:2:0, kept for the next codec.
+
+    Raises: MaterialUnavailable if its recording is not as pinned.
+    """
     recording = RECORDINGS[clip.source]
     try:
         with av.open(io.BytesIO(recording.content()), "r") as container:
-            for frame in islice(container.decode(video=0), clip.first, clip.first + clip.frames):
-                yield frame.reformat(*recording.size, "yuv420p", interpolation=Interpolation.LANCZOS)
+            shown = islice(container.decode(video=0), clip.first, clip.first + clip.frames)
+            return tuple(
+                frame.reformat(*recording.size, "yuv420p", interpolation=Interpolation.LANCZOS) for frame in shown
+            )
     except av.FFmpegError as error:
         raise MaterialUnavailable(
             f"The demo's clip {recording.file} does not decode here ({error}); install PyAV again at the version this "

@@ -74,7 +74,7 @@ def output(codec: Codec, clip: Clip, quality: float) -> tuple[bytes, float]:
 
     Raises: MaterialUnavailable as `frames` does.
     """
-    images = list(frames(clip))
+    images = frames(clip)
     start = perf_counter()
     content = encode(codec, images, clip.rate, quality)
     return content, perf_counter() - start
@@ -82,7 +82,7 @@ def output(codec: Codec, clip: Clip, quality: float) -> tuple[bytes, float]:
 
 def original(clip: Clip) -> bytes:
     """The clip's own frames, kept without loss. Raises MaterialUnavailable as `frames` does."""
-    return encode(ORIGINAL, list(frames(clip)), clip.rate, 0)
+    return encode(ORIGINAL, frames(clip), clip.rate, 0)
 
 
 def encode(codec: Codec, images: Sequence[av.VideoFrame], rate: Fraction, quality: float) -> bytes:
