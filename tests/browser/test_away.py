@@ -204,7 +204,9 @@ def test_a_browser_that_keeps_nothing(desk: Desk, site: str, page: Page, broken:
     }
     page.add_init_script(scripts[broken])
     seat(page, site, desk)
-    fetched_ahead(page, 4)
+    fetched = "performance.getEntriesByType('resource').filter(({ name }) => name.includes('/shown/')).length"
+    until(page, f"{fetched} >= 8")
+    page.wait_for_load_state("networkidle")
     page.route("**/vote/", lambda route: route.abort())
     for choice in ("left", "tie"):
         answer(page, choice)
