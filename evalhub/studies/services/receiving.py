@@ -98,7 +98,7 @@ def part_sizes(submission: Submission) -> dict[str, int]:
 
 def promised(submission: Submission, sha256: str) -> list[ManifestEntry]:
     """The entries that a file answers. Raises: Conflict when there is none."""
-    entries = list(submission.entries.filter(sha256=sha256).select_related("prompt__reference"))
+    entries = list(submission.entries.filter(sha256=sha256))
     if not entries:
         raise Conflict(f"This submission's manifest promises no file with SHA-256 {sha256}; post the manifest again.")
     return entries
