@@ -255,7 +255,7 @@ def test_every_button_is_seen_where_colours_are_forced(walk: Walk, forced: str) 
     assert ground(pressed) != ground(other)
 
 
-def ground(screenshot: bytes) -> tuple[int, ...]:
+def ground(screenshot: bytes) -> object:
     """The colour that most of a picture has."""
     with Image.open(io.BytesIO(screenshot)) as picture:
         return Counter(picture.convert("RGB").get_flattened_data()).most_common(1)[0][0]
