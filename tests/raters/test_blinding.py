@@ -165,7 +165,7 @@ def addresses(patterns: list[Any], before: str = "") -> Iterator[str]:
     for pattern in patterns:
         if not isinstance(pattern.pattern, RoutePattern):
             continue  # the administration's own, by regular expressions
-        route = f"{before}{pattern.pattern._route}"
+        route = f"{before}{pattern.pattern}"
         if isinstance(pattern, URLResolver):
             yield from addresses(pattern.url_patterns, route)
         else:
