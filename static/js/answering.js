@@ -7,13 +7,13 @@ import { lookingKey } from "./looking.js";
 import { markingKey } from "./marking.js";
 import { playingKey } from "./playing.js";
 import { say } from "./sending.js";
-import { desk, form, shownAt } from "./showing.js";
+import { desk, form } from "./showing.js";
 
 const CHOICES = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: "tie", t: "tie", b: "both_bad" };
-const DOUBLE_CLICK = 400; // nobody has looked at a pair in this many milliseconds
 const WRITING = "textarea, input:not([type=radio], [type=checkbox], [type=range])";
 
 const holds = new Set(["showing"]); // why no answer is taken: not shown yet, sent already, covered
+let clicked = null; // the desk that the last click was on
 const skipping = () => document.getElementById("skipping");
 const rows = () => [...form().querySelectorAll("fieldset")];
 
@@ -127,9 +127,10 @@ function chosen(event, key) {
 
 // -- forms --------------------------------------------------------------------------------------------------------
 
-// The second half of a double click belongs to the pair before, even where the next one has just appeared.
+// The second half of a double click belongs to the pair before, even where the next one is there already.
 document.addEventListener("click", (event) => {
-  if (event.detail > 1 && performance.now() - shownAt < DOUBLE_CLICK) event.preventDefault();
+  if (event.detail > 1 && clicked !== desk()) event.preventDefault();
+  clicked = desk();
 }, true);
 
 // Before htmx hears of it: one answer per pair, however often it is pressed. A pair that does not show can be skipped.

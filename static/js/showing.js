@@ -9,8 +9,6 @@ import { noteShown } from "./sending.js";
 
 const SOONEST = 150; // milliseconds; a key pressed before that was meant for the pair before
 
-export let shownAt = 0;
-
 export const desk = () => document.getElementById("desk");
 export const pair = () => desk().querySelector(".pair");
 export const form = () => desk().querySelector("form.vote");
@@ -41,11 +39,10 @@ export async function show(next) {
   } catch {
     return false;
   }
-  requestAnimationFrame((now) => {
+  requestAnimationFrame(() => {
     if (!here.isConnected) return;
     here.classList.add("revealed");
     next.dataset.revealed = "";
-    shownAt = now;
     noteShown(tokenOf(next));
     if (videos.length) playPair(videos, here.dataset.watch === undefined ? () => {} : unlock);
     if (here.dataset.watch === undefined) unlock();
