@@ -144,7 +144,7 @@ class Comparing:
         if key == VOTES:
             return self._by_votes()
         line = self.line(key)
-        return line and by_prompt(line.first, line.second, line.column.better)
+        return by_prompt(line.first, line.second, line.column.better) if line else None
 
     def _by_votes(self) -> PromptDifferences | None:
         if not self.said_of:
@@ -181,8 +181,8 @@ def by_prompt(first: Score, second: Score, better: str) -> PromptDifferences | N
     prompts = sorted(one.keys() & other.keys())
     if not prompts:
         return None
-    values = (np.array([found[prompt] for prompt in prompts], dtype=np.float64) for found in (one, other))
-    return PromptDifferences(np.array(prompts, dtype=np.int64), *values, better)
+    before, after = (np.array([found[prompt] for prompt in prompts], dtype=np.float64) for found in (one, other))
+    return PromptDifferences(np.array(prompts, dtype=np.int64), before, after, better)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import re
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -62,7 +63,7 @@ class MissingView(ListAPIView):
         self.submission = get_submission(Actor.of(self.request), self.kwargs["submission_id"], "see")
         return self.submission.entries.outstanding().only("path", "sha256", "size")
 
-    def get_serializer(self, *arguments: object, **options: object) -> BaseSerializer[ManifestEntry]:
+    def get_serializer(self, *arguments: Any, **options: Any) -> BaseSerializer[ManifestEntry]:
         if hasattr(self, "submission"):
             options["context"] = {"here": services.part_sizes(self.submission)}
         return PromisedSerializer(*arguments, **options)

@@ -26,9 +26,12 @@ class WebhookSerializer(serializers.ModelSerializer):
 
 
 class NewWebhookSerializer(WebhookSerializer):
-    class Meta(WebhookSerializer.Meta):
-        fields = (*WebhookSerializer.Meta.fields, "secret")
-        read_only_fields = (*WebhookSerializer.Meta.read_only_fields, "secret")
+    secret = serializers.CharField(read_only=True)
+
+    class Meta:
+        model = Webhook
+        fields = ("id", "address", "events", "created_at", "paused_at", "secret")
+        read_only_fields = ("id", "created_at", "paused_at", "secret")
 
 
 class PauseSerializer(serializers.Serializer):

@@ -143,13 +143,9 @@ def test_a_file_sent_whole_after_all_leaves_no_part(sender: Sender, client: Clie
 
 def test_a_body_that_ends_early_keeps_what_came(sender: Sender, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "CHUNK", 500)
-    answer = sender.client.generic(
-        "PUT",
-        sender.address,
-        headers={**sender.headers, "Content-Range": f"bytes 0-1999/{len(sender.content)}"},
-        CONTENT_LENGTH="2000",
-        **{"wsgi.input": io.BytesIO(sender.content[:1800])},
-    )
+    body: dict[str, Any] = {"CONTENT_LENGTH": "2000", "wsgi.input": io.BytesIO(sender.content[:1800])}
+    ranged = {**sender.headers, "Content-Range": f"bytes 0-1999/{len(sender.content)}"}
+    answer = sender.client.generic("PUT", sender.address, headers=ranged, **body)
     assert "go on from there" in problem(answer, 400)
     assert answer.json()["offset"] == sender.offset() == 1800
 
@@ -171,10 +167,9 @@ def test_who_may_not_is_told_before_a_byte_is_read(sender: Sender, scene: Scene)
     size = len(sender.content)
     for ranged in ({}, {"HTTP_CONTENT_RANGE": f"bytes 0-{size - 1}/{size}"}):
         for headers, status in strangers:
-            signs = {"HTTP_" + name.upper(): value for name, value in headers.items()}
-            request = sender.client.generic(
-                "PUT", sender.address, CONTENT_LENGTH=str(size), **{"wsgi.input": Unread()}, **signs, **ranged
-            )
+            said: dict[str, Any] = {"HTTP_" + name.upper(): value for name, value in headers.items()}
+            said |= {**ranged, "CONTENT_LENGTH": str(size), "wsgi.input": Unread()}
+            request = sender.client.generic("PUT", sender.address, **said)
             problem(request, status)
 
 

@@ -73,7 +73,7 @@ def _with_pictures(pairs: int, side: int) -> "Study":
     random = np.random.default_rng(1)
     for media in study.media.iterator():
         photograph = Image.fromarray(photographs[random.integers(len(photographs))])
-        left, top = (random.integers(0, length // 4) for length in photograph.size)
+        left, top = (int(random.integers(0, length // 4)) for length in photograph.size)
         crop = photograph.crop((left, top, left + 256, top + 256)).resize((side, side), Image.Resampling.BICUBIC)
         out = io.BytesIO()
         crop.save(out, "JPEG", quality=90)

@@ -119,7 +119,7 @@ def mlflow() -> Path:
     python = MLFLOW / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", MLFLOW], check=True)
-        uv = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", python]
+        uv: list[str | Path] = [Path(sys.executable).with_name("uv"), "pip", "install", "--quiet", "--python", python]
         subprocess.run([*uv, "mlflow-skinny>=3", "httpx>=0.28", "rich>=14", "typer>=0.20"], check=True)
     return python
 

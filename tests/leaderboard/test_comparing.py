@@ -192,5 +192,7 @@ class TestPage:
         assert "publishes late" in page
 
     def test_raters_do_not_see_it(self, desk: Desk, client: Client) -> None:
-        client.force_login(people(desk, 1)[0].rater.user)
+        user = people(desk, 1)[0].rater.user
+        assert user is not None
+        client.force_login(user)
         assert client.get("/studies/study/compare/").status_code == 403

@@ -1,4 +1,4 @@
-"""A study of videos from the folder to the leaderboard: real clips, two codecs, the real worker and the real weights."""
+"""A study of videos from the folder to the leaderboard: real clips, two codecs, the real worker and its weights."""
 
 import io
 from collections.abc import Callable

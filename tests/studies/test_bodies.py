@@ -19,8 +19,9 @@ class Unread(io.BytesIO):
 def test_a_stranger_s_large_form_is_not_read(scene: Scene, address: str) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.get("/accounts/login/")  # a cookie, with which the form's token would be looked for in the body
-    form = {"CONTENT_TYPE": "multipart/form-data; boundary=x", "CONTENT_LENGTH": str(64 * 2**20)}
-    refused = browser.generic("POST", address, **form, **{"wsgi.input": Unread()})
+    form: dict[str, Any] = {"CONTENT_TYPE": "multipart/form-data; boundary=x", "CONTENT_LENGTH": str(64 * 2**20)}
+    form["wsgi.input"] = Unread()
+    refused = browser.generic("POST", address, **form)
     assert refused.status_code == 413
     assert "a large submission is best sent by the command" in refused.content.decode()
 

@@ -173,7 +173,7 @@ class _Unpacking:
     def _take_files(self, study: Study) -> None:
         for media in Media.objects.filter(study=study).order_by("pk").iterator(AT_ONCE):
             name = f"media/{media.sha256}"
-            if hashlib.file_digest(_member(self.tar, name), "sha256").hexdigest() != media.sha256:
+            if _digest(_member(self.tar, name)) != media.sha256:
                 raise ValueError(f"{name} is not what its name says")
             self._keep(name, media.path)
         for copy in study.copies.filter(problem="").select_related("media").order_by("pk"):
@@ -182,6 +182,13 @@ class _Unpacking:
     def _keep(self, name: str, stored: str) -> None:
         self.kept.append(stored)
         default_storage.save(stored, File(_member(self.tar, name), name))
+
+
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(2**20):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _next_ids(model: type[models.Model], count: int) -> list[int]:
