@@ -40,9 +40,7 @@ class Row(models.Model):
 
 def insert(request: HttpRequest) -> HttpResponse:
     values = request.POST
-    Row.objects.create(
-        comparison=int(values["comparison"]), choice=values["choice"], milliseconds=int(values["milliseconds"])
-    )
+    Row(comparison=int(values["comparison"]), choice=values["choice"], milliseconds=int(values["milliseconds"])).save()
     return HttpResponse(status=204)
 
 

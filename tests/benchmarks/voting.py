@@ -90,7 +90,7 @@ def one_insert(system: System) -> Iterator[Callable[[Connection], Callable[[Tall
     swapped = ["tests.benchmarks._one_insert" if word == "evalhub.wsgi" else word for word in command]
     child = Child("one-insert", swapped, system.home / "logs" / "one-insert.log", environment)
     child.start()
-    wait_until(lambda: _listens(port), child)
+    wait_until(lambda: _connect(port), child)
     body = urlencode({"comparison": 7, "choice": "left", "milliseconds": 1500}).encode()
 
     def inserter(connection: Connection) -> Callable[[Tally], Awaitable[None]]:
@@ -117,10 +117,8 @@ def settings_of(system: System) -> dict[str, str]:
     return {name: value.strip("'") for name, _, value in (line.partition("=") for line in lines)}
 
 
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
+def _connect(port: int) -> None:
+    socket.create_connection(("127.0.0.1", port), 1).close()
 
 
 def _report(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.sessions.models import Session
 from django.utils import timezone
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from evalhub.studies.models import Membership, StudyState
 from raters.models import Comparison, Vote
@@ -153,7 +153,12 @@ def test_leaving_with_an_answer_unsent(desk: Desk, site: str, seated: Page) -> N
     seated.route("**/vote/", lambda route: route.abort())
     second = answer(seated, "tie")
     warned: list[str] = []
-    seated.on("dialog", lambda dialog: (warned.append(dialog.type), dialog.accept()))
+
+    def leave(dialog: Dialog) -> None:
+        warned.append(dialog.type)
+        dialog.accept()
+
+    seated.on("dialog", leave)
     seated.reload()
     assert warned == ["beforeunload"]
     assert revealed(seated) == second

@@ -75,7 +75,8 @@ def test_windows_that_ask_at_once_stay_within_her_share(desk: Desk) -> None:
 def test_nobody_hoards(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many windows she says she has open."""
     monkeypatch.setattr(offering, "MOST_LEASED", 4)
-    enrolment, held = desk.rater("ria"), []
+    enrolment = desk.rater("ria")
+    held: list[Comparison] = []
     for _ in range(5):
         held += lease(desk, enrolment, *held, count=3)
     assert Comparison.objects.count() == len(held) == 4
