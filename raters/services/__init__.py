@@ -22,7 +22,7 @@ from raters.services.rules import rules_of
 from raters.services.skipping import skip
 from raters.services.slices import groups_of, normalise_slice, slice_title, tags_of
 from raters.services.starting import enrol_simulated, start
-from raters.services.voting import cast_vote, choices_of, last_done, next_revision, undo_last
+from raters.services.voting import cast_vote, choices_of, last_done, next_revision, next_revisions, undo_last
 
 __all__ = [
     "AHEAD",
@@ -50,6 +50,7 @@ __all__ = [
     "needs_consent",
     "next_comparison",
     "next_revision",
+    "next_revisions",
     "normalise_slice",
     "prepare_presentation",
     "recount",

@@ -9,19 +9,17 @@ import secrets
 from django.db.models import Exists, OuterRef, Q
 
 from evalhub.studies.models import Study
-from raters.models import Comparison, Control, Gold, GoldUse, Rater, Reason
+from raters.models import Comparison, Control, Gold, GoldUse, Rater, RaterRules, Reason
 from raters.services.golds import show_gold
 from raters.services.impressions import Side, put
-from raters.services.rules import rules_of
 
 OLD = 10  # so many pairs she has answered since, before one is shown again
 
 _random = secrets.SystemRandom()
 
 
-def draw_control(study: Study, rater: Rater) -> Comparison | None:
+def draw_control(study: Study, rater: Rater, rules: RaterRules) -> Comparison | None:
     """A control instead of the comparison that would come now, with the probabilities that the study's rules say."""
-    rules = rules_of(study)
     gold, repeat = (1 / every if every else 0.0 for every in (rules.gold_every, rules.repeat_every))
     toss = _random.random()
     if toss < gold:

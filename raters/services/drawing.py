@@ -11,6 +11,7 @@ from raters.services.chances import Wishes, chances, wishes
 from raters.services.controls import draw_control
 from raters.services.impressions import Side, put, tossed
 from raters.services.offers import Mask, Offers, Pair, Seen, offers_of
+from raters.services.rules import rules_of
 
 
 class Drawing:
@@ -20,7 +21,7 @@ class Drawing:
     """
 
     def __init__(self, study: Study, rater: Rater) -> None:
-        self.study, self.rater = study, rater
+        self.study, self.rater, self.rules = study, rater, rules_of(study)
         self.in_the_running = set(study.checkpoints.competing().values_list("pk", flat=True))
         own = Comparison.objects.filter(study=study, rater=rater).order_by().values_list("left", "right")
         self.own: list[Pair] = list(own)
@@ -51,7 +52,7 @@ class Drawing:
         allowed = offers.allowed(seen) & competing[:, None] & competing[None, :]
         if not allowed.any():
             return None
-        return draw_control(self.study, self.rater) or self._pair(competing, allowed, seen)
+        return draw_control(self.study, self.rater, self.rules) or self._pair(competing, allowed, seen)
 
     def _pair(self, competing: Mask, allowed: Mask, seen: Seen) -> Comparison | None:
         offers = self.offers

@@ -80,7 +80,8 @@ def comparisons_ahead(
     wanted = min(count, AHEAD, len(leased) + most - len(waiting))
     drawing = Drawing(study, rater) if len(leased) < wanted else None
     while drawing and len(leased) < wanted and _light(leased) and (drawn := drawing.draw()):
-        leased.append((drawn, answered + len(waiting)))
+        # With all that its desk shows, at once.
+        leased.append((Comparison.objects.select_related(*SHOWN_WITH).get(pk=drawn.pk), answered + len(waiting)))
         waiting.append(drawn)
     if drawing:
         drawing.count()

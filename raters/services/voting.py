@@ -1,6 +1,6 @@
 """Votes: added once, never changed."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 from django.db import transaction
@@ -139,8 +139,8 @@ def undo_last(*, rater: Rater, study: Study, last: str | None = None, revision: 
 
 
 def last_done(rater: Rater, study: Study) -> Comparison | None:
-    """What an undo would open again: answered or skipped, the newest."""
-    own = Comparison.objects.filter(rater=rater, study=study)
+    """What an undo would open again: answered or skipped, the newest, practice apart."""
+    own = Comparison.objects.in_earnest().filter(rater=rater, study=study)
     answered = own.answered().order_by("-answered_at", "-id").first()
     skips = own.exclude(skipped_at=None) if answered is None else own.filter(skipped_at__gt=answered.answered_at)
     return skips.order_by("-skipped_at", "-id").first() or answered
@@ -148,8 +148,14 @@ def last_done(rater: Rater, study: Study) -> Comparison | None:
 
 def next_revision(comparison: Comparison) -> int:
     """The number that the next answer to this comparison has to carry."""
-    newest = Vote.objects.filter(comparison=comparison).aggregate(newest=Max("revision"))["newest"]
-    return (newest or 0) + 1
+    return next_revisions([comparison])[comparison.pk]
+
+
+def next_revisions(comparisons: Iterable[Comparison]) -> dict[int, int]:
+    """That of each, by its id."""
+    revisions = {comparison.pk: 1 for comparison in comparisons}
+    given = Vote.objects.filter(comparison__in=revisions).order_by().values_list("comparison")
+    return revisions | {pk: newest + 1 for pk, newest in given.annotate(newest=Max("revision"))}
 
 
 def _checked(study: Study, answers: Mapping[str, str]) -> dict[Criterion, Choice]:

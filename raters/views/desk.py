@@ -129,10 +129,11 @@ def ahead(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
         following = services.comparisons_ahead(study=enrolment.study, rater=enrolment.rater, held=held, count=count)
     except Refusal:
         following = []  # the study has just been paused; the answer to this pair will say so
-    desks = []
-    for comparison, done in following:
-        context = {"study": enrolment.study, "done": done, "last": "", **states.pair(enrolment, comparison)}
-        desks.append(render_to_string("raters/desk.html", context, request))
+    pairs = states.pairs(enrolment, [comparison for comparison, _done in following])
+    desks = [
+        render_to_string("raters/desk.html", {"study": enrolment.study, "done": done, "last": "", **pair}, request)
+        for (_comparison, done), pair in zip(following, pairs, strict=True)
+    ]
     return HttpResponse("".join(desks))
 
 

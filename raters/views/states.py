@@ -1,5 +1,6 @@
 """Where a rater stands in a study, and the page that shows it. Nothing here may say which checkpoint made a side."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.urls import reverse
@@ -99,10 +100,20 @@ def explanation(comparison: Comparison) -> dict[str, Any]:
 
 def pair(enrolment: Enrolment, comparison: Comparison) -> dict[str, Any]:
     """What a desk needs to show one comparison and take its answers."""
+    return pairs(enrolment, [comparison])[0]
+
+
+def pairs(enrolment: Enrolment, comparisons: Sequence[Comparison]) -> list[dict[str, Any]]:
+    """The same for several; what they have in common is read once."""
+    questions, revisions = questions_of(enrolment), services.next_revisions(comparisons)
+    return [_pair(enrolment, one, revisions[one.pk], questions) for one in comparisons]
+
+
+def _pair(
+    enrolment: Enrolment, comparison: Comparison, revision: int, questions: list[dict[str, Any]]
+) -> dict[str, Any]:
     left, right = addresses(comparison)
-    revision = services.next_revision(comparison)
     reasons, remark = services.said_before(comparison) if revision > 1 else ([], None)
-    questions = questions_of(enrolment)
     return {
         "comparison": comparison,
         "left": left,
