@@ -6,13 +6,13 @@ from typing import Any
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
+from evalhub.studies.words import as_html
 from raters import services
 from raters.access import given_copies
 from raters.models import Comparison, Enrolment, EnrolmentState
 from raters.services import telling, training, windows
 from raters.services.enrolling import COMPARING
 from raters.services.limits import allowance
-from raters.words import as_html
 
 COMPARE = "raters/compare.html"
 GIVEN_KEYS = {"source": "I", "mask": "K", "reference": "R"}

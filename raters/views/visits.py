@@ -14,6 +14,7 @@ from evalhub.problems import Refusal
 from evalhub.studies.access import Actor, role_in
 from evalhub.studies.models import Role, User
 from evalhub.studies.views.accounts import AttemptThrottle, too_often
+from evalhub.studies.words import as_html
 from raters.framing import allow_frame, framed_address
 from raters.models import Enrolment, Platform, Recruitment, Visit, VisitOutcome
 from raters.platforms import mturk, prolific
@@ -21,7 +22,6 @@ from raters.platforms.arrivals import Arrival
 from raters.services.visiting import arrive, code_earned, find_visit, join, leave, resume
 from raters.views.entrance import for_finished_raters_too
 from raters.views.farewell import farewell
-from raters.words import as_html
 
 REMEMBERED = timedelta(days=90)  # how long a browser is known as hers
 
