@@ -14,6 +14,7 @@ import psycopg2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.rating import press
 from tests.systems import SOURCE, System, running
 
 VOTES_EACH = 20
@@ -93,10 +94,7 @@ def vote_by_keyboard(page: Page, choices: list[str]) -> None:
     begin.focus()
     page.keyboard.press("Enter")
     for number, choice in enumerate(choices):
-        expect(page.locator("[data-comparison][data-revealed]")).to_be_visible()
-        shown = page.locator("[data-comparison]").get_attribute("data-comparison")
-        page.keyboard.press(KEYS[choice])
-        expect(page.locator(f'[data-comparison="{shown}"]')).to_have_count(0)
+        press(page, KEYS[choice])
         expect(page.get_by_text(re.compile(rf"\b{number + 1}\b.*done"))).to_be_visible()
 
 
