@@ -95,6 +95,9 @@ class Child:
         self._asked = False
 
         def before_exec() -> None:
+            # A shell that starts the supervisor in the background has it ignore these, and all that it starts.
+            for number in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
             if self.account is not None:
                 self.account.become()
             if sys.platform == "linux":

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from tests.systems import System, running
 
 # Nothing here has to outlive a crash of the machine, so tests do not wait for the disk.
 IN_A_HURRY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_connections": "60"}
+
+# A shell that starts the run in the background has it ignore these, and so every program that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 home = Path(tempfile.mkdtemp(prefix="evalhub-tests-"))
 home.chmod(0o711)  # PostgreSQL, which is not root, has to pass through
