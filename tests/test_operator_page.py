@@ -40,13 +40,13 @@ def test_its_commands_run_and_its_backup_restores_into_an_empty_home(
 ) -> None:
     kept = pytestconfig.cache.mkdir("weights")  # where the tests of the metrics keep them too
     blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    looks, features, weights, backup, restore, moving = blocks
+    looks, features, quota, weights, backup, restore, moving = blocks
     live.manage("shell", "-c", USERS + "users.create_user(username='in-the-backup', password='p')")
     (live.home / "media").mkdir(exist_ok=True)
     (live.home / "media" / "a picture").write_bytes(b"pixels")
-    for block in (looks, features, weights, backup):
-        run_block(block, live, tmp_path, kept)
     live.manage("shell", "-c", "from evalhub.studies.models import Study; Study.objects.create(slug='demo', name='D')")
+    for block in (looks, features, quota, weights, backup):
+        run_block(block, live, tmp_path, kept)
     run_block(moving, live, tmp_path, kept)
     assert "demo" in live.manage("shell", "-c", "from evalhub.studies.models import *; print(Study.objects.get().slug)")
     with running() as empty:

@@ -5,8 +5,10 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
 ENOUGH, FEW = 8, 5  # as static/js/ahead.js holds
@@ -160,7 +162,7 @@ def at_once(doers: Sequence[Callable[[Tally], Awaitable[None]]], times: int) -> 
         await asyncio.gather(*(work(do) for do in doers))
 
     began = time.perf_counter()
-    LOOP.run_until_complete(everybody())
+    _run(everybody())
     tally.wall = time.perf_counter() - began
     return tally
 
@@ -169,7 +171,13 @@ def begin_all(raters: Sequence[Rater]) -> None:
     async def everybody() -> None:
         await asyncio.gather(*(rater.begin() for rater in raters))
 
-    LOOP.run_until_complete(everybody())
+    _run(everybody())
+
+
+def _run(work: Coroutine[Any, Any, object]) -> None:
+    """In a thread of its own: the caller's may have a loop that runs already, as under a driven browser."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(LOOP.run_until_complete, work).result()
 
 
 LOOP = asyncio.new_event_loop()  # connections outlive a round

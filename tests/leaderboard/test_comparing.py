@@ -176,7 +176,7 @@ class TestPage:
             member.get("/studies/study/compare/")
 
     @pytest.mark.parametrize(
-        "query", ["one=x", "one=&other=", "by=none", "order=sideways", "tag=%00", "page=99", "tag=nothing"]
+        "query", ["first=x", "first=&second=", "by=none", "order=sideways", "tag=%00", "page=99", "tag=nothing"]
     )
     def test_odd_addresses_are_answered(self, desk: Desk, member: Client, query: str) -> None:
         scored(desk, desk.checkpoints[1], np.full(PROMPTS, 0.5))

@@ -210,6 +210,6 @@ def test_a_planted_leak_is_found(
         return response
 
     monkeypatch.setattr("raters.views.showing.serve", leaking)
-    impressions = observe(twins, live_server.url, raters=3 if leak is _slower else 2)
+    impressions = observe(twins, live_server.url, raters=3)
     reached = accuracy(impressions)
     assert reached > 0.85 > bound(len(impressions))

@@ -35,7 +35,7 @@ def test_no_room_is_said_and_nothing_is_kept(scene: Scene) -> None:
     assert refused.value.status == 507
     assert submission.entries.get(path="cat.png").state == "missing"
     assert not Media.objects.exists()
-    assert not list(settings.UPLOAD_FOLDER.iterdir())
+    assert not [path for path in settings.UPLOAD_FOLDER.rglob("*") if path.is_file()]
     assert scene.put(submission, files["cat.png"]) == [("received", "")]
     assert default_storage.exists(Media.objects.get().path)
 
@@ -54,5 +54,5 @@ def test_what_killed_uploads_left_is_swept_once_it_is_old(scene: Scene) -> None:
 
 def test_no_upload_outlives_its_request(scene: Scene) -> None:
     scene.submit({**scene.outputs(), "cat.png": b"no picture"})
-    assert not list(settings.UPLOAD_FOLDER.iterdir())
+    assert not [path for path in settings.UPLOAD_FOLDER.rglob("*") if path.is_file()]
     assert services.report(scene.study.checkpoints.get().submission).bad_files

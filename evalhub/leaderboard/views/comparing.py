@@ -36,7 +36,7 @@ class Compared:
 @require_GET
 @login_required
 def compare_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """`one` is the baseline and `other` what is held against it; `by`, `order` and `tag` choose the prompts."""
+    """`first` is the baseline and `second` what is held against it; `by`, `order` and `tag` choose the prompts."""
     actor = Actor.of(request)
     study = get_study(actor, slug, "see")
     offered = list(_offered(study))
@@ -59,8 +59,8 @@ def _chosen(request: HttpRequest, offered: list[Checkpoint]) -> tuple[Checkpoint
     """Those of the address; without one, the newest contestant beside the one before it."""
     by_id = {str(checkpoint.pk): checkpoint for checkpoint in offered}
     newest = [*offered[:2], None, None]
-    first = by_id.get(_uuid(request.GET.get("one", ""))) if "one" in request.GET else newest[1]
-    second = by_id.get(_uuid(request.GET.get("other", ""))) if "other" in request.GET else newest[0]
+    first = by_id.get(_uuid(request.GET.get("first", ""))) if "first" in request.GET else newest[1]
+    second = by_id.get(_uuid(request.GET.get("second", ""))) if "second" in request.GET else newest[0]
     return first, second
 
 
