@@ -94,6 +94,7 @@ def test_by_mouse_in_any_order_and_undone(several: Desk, site: str, page: Page) 
         page.get_by_role("group", name=question).locator(f"label.{answer}").click()
     leaves(page, token)
     assert answered() == {"quality": "tie", "match": "right", "harm": "right"}
+    revealed(page)
     page.keyboard.press("u")
     expect(page.locator(f'[data-comparison="{token}"][data-open]')).to_be_visible()
     assert current(page) == "Which picture is better?"
@@ -226,6 +227,7 @@ def test_axe_finds_nothing(asking: Desk, several: Desk, site: str, page: Page, w
     asking.study.asks_region = asking.study.is_sensitive = True
     asking.study.save()
     page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(reduced_motion="reduce")  # or a button is looked at on its way from one colour to another
     seat(page, site, asking)
     found = {}
 

@@ -30,11 +30,14 @@ def delete_study(*, study: Study, actor: User | None, slug: str) -> dict[str, in
             if belonging.model == "raters.Rater":
                 continue
             found = belonging.everything(locked)
-            counts[belonging.model] = belonging.table._default_manager.filter(
-                pk__in=found.order_by().values("pk")
-            )._raw_delete(using="default")
+            counts[belonging.model] = (
+                belonging.table._default_manager.filter(pk__in=found.order_by().values("pk"))._raw_delete(
+                    using="default"
+                )
+                or 0
+            )
         alone = Rater.objects.filter(pk__in=raters, user=None, enrolments=None)
-        counts["raters.Rater"] = alone._raw_delete(using="default")
+        counts["raters.Rater"] = alone._raw_delete(using="default") or 0
         LogEntry.write(study=None, actor=actor, verb="deleted study", subject=study.name, slug=study.slug)
         transaction.on_commit(lambda: _empty(f"studies/{study.pk}"))
     return counts
