@@ -30,8 +30,8 @@ def measure(
     votes: int = VOTES, raters: int = RATERS, pictures: int = PICTURES, annotations: int = ANNOTATIONS
 ) -> Iterator[Measure | Claim]:
     with running() as system, one_insert(system) as inserter, _label_studio.running() as studio:
-        voters = electorate(system, "votes", raters, 2 * votes // raters)
-        lookers = electorate(system, "looks", raters, 2 * pictures // raters + 40, pictures=True)
+        voters = electorate(system, "votes", raters, 4 * votes // raters)
+        lookers = electorate(system, "looks", raters, 4 * pictures // raters + 40, pictures=True)
         inserters = [inserter(Connection(0)) for _ in range(raters)]
         studio.fill(annotations * (ROUNDS + 1))
         annotators = [studio.annotator().annotate for _ in range(raters)]
