@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 from urllib.parse import quote
 
 from evalhub.client.answers import Score, Submission, Unfinished
@@ -180,7 +180,7 @@ class Client:
             return self._submit(study, told, found, watcher)
         folder = Path(spool) if spool is not None else _spool_of(self.url, study, checkpoint, step)
         with Spool(folder) as kept:
-            kept.fill(outputs)  # type: ignore[arg-type]  # what is no place is an iterable, or a function
+            kept.fill(cast("Iterable[Made] | Maker", outputs))  # which is what is no place
             submission = self._submit(study, told, kept.sources(), watcher)
             if submission.is_complete:
                 kept.remove()

@@ -44,7 +44,9 @@ class GoldForm(forms.Form):
 
     def __init__(self, study: Study, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["criterion"].queryset = study.criteria.all()  # type: ignore[attr-defined]  # a ModelChoiceField
+        criterion = self.fields["criterion"]
+        assert isinstance(criterion, forms.ModelChoiceField)
+        criterion.queryset = study.criteria.all()
 
 
 @login_required

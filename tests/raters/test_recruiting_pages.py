@@ -80,7 +80,7 @@ def test_visits_are_listed_with_outcome_and_duration_and_as_csv(olga: Client, de
     assert "30.0" in page
     assert "Completed" in page
     response = olga.get(f"/studies/study/recruiting/{way.pk}/visits.csv")
-    rows = list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(response.getvalue().decode())))
     visit = Visit.objects.get()
     assert len(rows) == 1
     assert rows[0]["participant"] == PID

@@ -1,5 +1,7 @@
 """Practice with explanations, qualification, and what skips both."""
 
+from collections.abc import Callable
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -155,15 +157,20 @@ def test_what_cannot_be_shown_yet_waits(school: Desk) -> None:
     assert training.outstanding(ria) == 5
 
 
-def test_two_tabs_get_the_same_pair(transactional_db: None, bare_desk: object) -> None:
-    desk = bare_desk()  # type: ignore[operator]  # the fixture is a function
+def test_two_tabs_get_the_same_pair(transactional_db: None, bare_desk: Callable[..., Desk]) -> None:
+    desk = bare_desk()
     for name in ("Alpha", "Beta", "Gamma"):
         desk.contestant(name)
     services.prepare_presentation(study=desk.study)
     gold(desk, "training", 0)
     ria = services.start(enrolment=newcomer(desk, "ria"))
-    found = at_once(*[lambda: training.next_lesson(Enrolment.objects.get(pk=ria.pk))] * 3)
-    assert len({one[0].token for one in found}) == 1  # type: ignore[index]
+
+    def token() -> str:
+        following = training.next_lesson(Enrolment.objects.get(pk=ria.pk))
+        assert following is not None
+        return following[0].token
+
+    assert len(set(at_once(token, token, token))) == 1
     assert Comparison.objects.count() == 1
 
 

@@ -138,8 +138,9 @@ class _Unpacking:
         if field.related_model is User:
             return lambda value: self.people.get(value)
         if field.is_relation or field.primary_key:
-            model = field.related_model if field.is_relation else belonging.table
-            keys = self.keys.get(f"{model._meta.app_label}.{model.__name__}")  # type: ignore[union-attr]
+            model = belonging.table if field.related_model is None else field.related_model
+            assert not isinstance(model, str)  # as which a field names what is not loaded yet
+            keys = self.keys.get(f"{model._meta.app_label}.{model.__name__}")
             return lambda value: None if value is None or keys is None else keys[value]
         if (belonging.model, field.attname) in UP_TO_A_VOTE:
             return self._up_to
