@@ -28,7 +28,7 @@ run: .venv/run.stamp node_modules/.package-lock.json
 	@exec $(BIN)/python -m evalhub.run
 
 test: check browser
-	@exec $(BIN)/python -m pytest
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: .venv/dev.stamp node_modules/.package-lock.json
 	$(BIN)/ruff check

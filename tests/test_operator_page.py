@@ -12,6 +12,7 @@ PAGE = SOURCE / "docs" / "operator.md"
 # Names that `evalhub.run` reads beside those of the settings.
 OF_RUN = {"PORT", "BIND", "EVALHUB_DEMO"}
 USERS = "from django.contrib.auth import get_user_model as model; users = model().objects; "
+STUDIES = "from evalhub.studies.models import Study; Study.objects."
 
 
 def test_it_lists_every_setting_and_no_other() -> None:
@@ -44,11 +45,11 @@ def test_its_commands_run_and_its_backup_restores_into_an_empty_home(
     live.manage("shell", "-c", USERS + "users.create_user(username='in-the-backup', password='p')")
     (live.home / "media").mkdir(exist_ok=True)
     (live.home / "media" / "a picture").write_bytes(b"pixels")
-    live.manage("shell", "-c", "from evalhub.studies.models import Study; Study.objects.create(slug='demo', name='D')")
+    live.manage("shell", "-c", STUDIES + "create(slug='demo', name='It moved')")
     for block in (looks, features, quota, weights, backup):
         run_block(block, live, tmp_path, kept)
     run_block(moving, live, tmp_path, kept)
-    assert "demo" in live.manage("shell", "-c", "from evalhub.studies.models import *; print(Study.objects.get().slug)")
+    assert "It moved" in live.manage("shell", "-c", "print(Study.objects.get(slug='demo').name)")
     with running() as empty:
         run_block(restore, empty, tmp_path, kept)
         assert "in-the-backup" in empty.manage("shell", "-c", USERS + "print(users.get(username='in-the-backup'))")

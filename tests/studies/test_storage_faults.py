@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,11 @@ from evalhub.studies import services
 from evalhub.studies.models import Media
 from evalhub.studies.services import NoRoom
 from tests.submitting import Scene
+
+
+@pytest.fixture(autouse=True)
+def _no_uploads_of_other_tests() -> None:
+    shutil.rmtree(settings.UPLOAD_FOLDER, ignore_errors=True)
 
 
 @contextmanager
