@@ -26,6 +26,13 @@ home = Path(tempfile.mkdtemp(prefix="evalhub-tests-"))
 home.chmod(0o711)  # PostgreSQL, which is not root, has to pass through
 postgres, redis_server = embedded.Postgres(home, IN_A_HURRY), embedded.Redis(home)
 children: list[Child] = []
+SETTINGS = {
+    "DATABASE_URL": postgres.url,
+    "REDIS_URL": redis_server.url,
+    "EVALHUB_HOME": str(home),
+    "SECRET_KEY": "only-for-tests-" + "x" * 50,
+    "DJANGO_SETTINGS_MODULE": "evalhub.settings",
+}
 
 
 def start_servers() -> None:
@@ -44,13 +51,7 @@ def stop_servers() -> None:
 
 
 def set_django_up() -> None:
-    os.environ.update(
-        DATABASE_URL=postgres.url,
-        REDIS_URL=redis_server.url,
-        EVALHUB_HOME=str(home),
-        SECRET_KEY="only-for-tests-" + "x" * 50,
-        DJANGO_SETTINGS_MODULE="evalhub.settings",
-    )
+    os.environ.update(SETTINGS)
     for name in ("DEBUG", "ALLOWED_HOSTS", "STORAGE_URL", "SITE_URL", "EVALHUB_WEIGHTS"):
         os.environ.pop(name, None)
     compile_catalogues()
@@ -72,6 +73,13 @@ set_django_up()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(stop_servers)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """The processes that this one shares the tests out to begin as it began, and have servers of their own."""
+    for name in SETTINGS:
+        os.environ.pop(name)
 
 
 @pytest.fixture(scope="session")
