@@ -98,6 +98,7 @@ def _desk(trial: Trial, number: int) -> dict[str, Any]:
         "last": "",
         "done": number - 1,
         "desk": "preview",
+        "covered": trial.study.is_sensitive,
     }
 
 

@@ -25,6 +25,7 @@ function cover(on) {
 }
 
 async function agree() {
+  if (document.body.dataset.desk === "preview") return cover(!(agreed = true)); // nobody who previews is a rater
   const form = document.querySelector(".cover");
   try {
     const answer = await fetch(form.action, { method: "POST", headers: { ...csrf, "HX-Request": "true" } });

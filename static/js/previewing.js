@@ -1,9 +1,10 @@
 // A researcher tries what raters see. Keys, views and forms work as they do for a rater, but nothing leaves the page: each
-// form leads to the next page of the preview.
+// form leads to the next page of the preview, but the one that shows what a sensitive study blurs.
 
 const bar = document.getElementById("preview");
 
 document.addEventListener("submit", (event) => {
+  if (event.target.matches(".cover")) return;
   event.preventDefault();
   event.stopImmediatePropagation();
   location.assign(bar.dataset.next);

@@ -148,6 +148,18 @@ def test_a_preview_is_the_desk_and_takes_no_answer(page: Page, live_server: Live
     expect(page.get_by_text("A dog")).to_be_visible()
     assert not sent
     assert not Comparison.objects.exists()
+    Study.objects.update(is_sensitive=True)
+    page.reload()
+    until(page, "document.querySelector('[data-revealed]') !== null")
+    page.wait_for_timeout(600)
+    expect(page.get_by_role("button", name="I want to see them")).to_be_visible()
+    page.keyboard.press("ArrowLeft")  # nothing is answered about what is blurred
+    expect(page.get_by_text("Prompt 2 of 3")).to_be_visible()
+    page.get_by_role("button", name="I want to see them").click()
+    expect(page.locator("body.covered")).to_have_count(0)
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_text("Prompt 3 of 3")).to_be_visible()
+    assert not sent
     client = Client()
     for who, status in ((scene.vera, 200), (scene.ria, 403), (scene.cy, 404)):
         client.force_login(who)

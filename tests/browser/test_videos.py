@@ -9,11 +9,11 @@ from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect
 
-from evalhub.studies.models import Checkpoint, Modality, Sample, Submission, SubmissionState
-from evalhub.studies.services import store_media
+from evalhub.studies.models import Checkpoint, Modality, Role, Sample, Submission, SubmissionState, User
+from evalhub.studies.services import add_member, store_media
 from raters import services
 from raters.models import Comparison, Vote
-from tests.browser.rating import press, revealed, seat, site, until
+from tests.browser.rating import press, revealed, seat, sign_in, site, until
 from tests.filming import film, moving_square
 from tests.raters.conftest import Desk, make_desk
 
@@ -274,3 +274,24 @@ def test_parts_of_a_copy(desk: Desk, seated: Page) -> None:
     # A copy's length follows from its pixels alone.
     assert other.headers.keys() == mine.headers.keys()
     assert all(other.headers[name] == mine.headers[name] for name in mine.headers if name != "Content-Range")
+
+
+def test_a_preview_plays_videos_that_have_no_copies_yet(site: str, page: Page, tmp_path: Path) -> None:
+    desk = make_desk(prompts=2, modality=Modality.VIDEO)
+    for name, form in (("Alpha", "mp4"), ("Beta", "webm")):
+        checkpoint = Checkpoint.objects.create(study=desk.study, name=name)
+        Submission.objects.create(
+            checkpoint=checkpoint, state=SubmissionState.COMPLETE, completed_at=desk.study.created_at
+        )
+        path = film(tmp_path / f"{name}.{form}", draw=lambda number: moving_square(number, size=(320, 180)), frames=30)
+        media = store_media(study=desk.study, path=path)
+        Sample.objects.create(checkpoint=checkpoint, prompt=desk.prompts[0], media=media)
+    owner = User.objects.create_user("olga")
+    add_member(study=desk.study, user=owner, role=Role.OWNER, actor=owner)
+    sign_in(page.context, site, "olga")
+    page.goto(f"{site}/studies/{desk.study.slug}/preview/")
+    until(page, "document.querySelector('[data-revealed]') !== null")
+    until(page, "[...document.querySelectorAll('video')].every((video) => video.videoWidth === 320)")
+    page.keyboard.press(" ")
+    until(page, "[...document.querySelectorAll('video')].every((video) => video.currentTime > 0.2)")
+    assert not Comparison.objects.exists()
