@@ -27,9 +27,10 @@ def shown_copy(user: User, token: str) -> PresentationCopy:
     _require_text(token)
     sides = Q(left_token=token) | Q(right_token=token)
     comparison = _before(user).select_related("left_copy__media", "right_copy__media").filter(sides).first()
-    if comparison is None:
+    copy = comparison and (comparison.left_copy if comparison.left_token == token else comparison.right_copy)
+    if copy is None:
         raise Http404
-    return comparison.left_copy if comparison.left_token == token else comparison.right_copy
+    return copy
 
 
 def given_copy(user: User, token: str, name: str) -> PresentationCopy:
@@ -48,6 +49,8 @@ def given_copies(comparison: Comparison) -> dict[str, PresentationCopy]:
     if not any(ids.values()):
         return {}
     side = comparison.left_copy
+    if side is None:
+        return {}
     copies = PresentationCopy.objects.in_force().ready().select_related("media")
     found = copies.filter(media__in=filter(None, ids.values()), width=side.width, height=side.height, rate=0)
     by_kind = {(copy.media_id, copy.is_outline): copy for copy in found}

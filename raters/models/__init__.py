@@ -13,6 +13,7 @@ from raters.models.comparisons import (
 from raters.models.counts import PairCount, PairCountQuerySet
 from raters.models.fits import OWN_SLICE, Fit, FitQuerySet, FitState, Rating, slice_digest
 from raters.models.golds import Gold, GoldQuerySet, GoldUse
+from raters.models.imports import VoteImport
 from raters.models.people import Enrolment, EnrolmentState, Rater
 from raters.models.recruitment import Platform, Recruitment, RecruitmentQuerySet, Visit, VisitOutcome
 from raters.models.remarks import Remark, Side, Skip, SkipReason
@@ -59,6 +60,7 @@ __all__ = [
     "Visit",
     "VisitOutcome",
     "Vote",
+    "VoteImport",
     "VoteQuerySet",
     "slice_digest",
 ]

@@ -21,6 +21,7 @@ class Reason(models.TextChoices):
     INFORMATION = "information", "Expected information"
     REPEAT = "repeat", "Repeat with sides swapped"
     GOLD = "gold", "Known answer"
+    IMPORTED = "imported", "Judged elsewhere, and imported"
 
 
 class Choice(models.TextChoices):
@@ -138,8 +139,9 @@ class Comparison(models.Model):
     right = models.ForeignKey(Sample, models.PROTECT, related_name="+")
     left_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
     right_checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="+")
-    left_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
-    right_copy = models.ForeignKey(PresentationCopy, models.PROTECT, related_name="+")
+    # Nothing is known of what was on the screen where imported votes were cast.
+    left_copy = models.ForeignKey(PresentationCopy, models.PROTECT, null=True, blank=True, related_name="+")
+    right_copy = models.ForeignKey(PresentationCopy, models.PROTECT, null=True, blank=True, related_name="+")
     reason = models.CharField(max_length=12, choices=Reason)
     propensity = models.FloatField(
         help_text="Probability with which this pair of checkpoints was drawn, of all that she could be shown then."
@@ -184,6 +186,10 @@ class Comparison(models.Model):
             ),
             models.CheckConstraint(condition=Q(propensity__gt=0, propensity__lte=1), name="comparison_propensity"),
             one_of("reason", Reason, "comparison_reason_known"),
+            models.CheckConstraint(
+                condition=Q(reason=Reason.IMPORTED) | Q(left_copy__isnull=False, right_copy__isnull=False),
+                name="comparison_shown_here_has_copies",
+            ),
             one_of("control", Control, "comparison_control_known"),
             models.CheckConstraint(
                 condition=Q(expected="") | Q(control=Control.GOLD, expected__in=ANSWERS),

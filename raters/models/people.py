@@ -69,6 +69,14 @@ class Enrolment(models.Model):
         related_name="+",
         help_text="Her newest, if a platform sent her: its share is what she works on.",
     )
+    vote_import = models.ForeignKey(
+        "raters.VoteImport",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="enrolments",
+        help_text="Whose votes were cast elsewhere came in with it; she never compared here.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -120,7 +120,7 @@ def _renewed(comparison: Comparison) -> Comparison:
 
 def _light(leased: list[tuple[Comparison, int]]) -> bool:
     """Whether one more pair's copies are not too much for a browser to fetch ahead."""
-    weight = sum(one.left_copy.size + one.right_copy.size for one, _ in leased)
+    weight = sum(copy.size for one, _ in leased for copy in (one.left_copy, one.right_copy) if copy)
     return not leased or weight * (len(leased) + 1) / len(leased) <= AHEAD_BYTES
 
 

@@ -125,6 +125,8 @@ def drawing(remark: Remark) -> dict[str, Any]:
     comparison = remark.comparison
     left = remark.side == Side.LEFT
     sample, copy = (comparison.left, comparison.left_copy) if left else (comparison.right, comparison.right_copy)
+    if copy is None:
+        return {}
     size = copy.width, copy.height
     inner, corner = placed((sample.media.width, sample.media.height), size)
     place = (remark.x, remark.y, remark.width, remark.height)

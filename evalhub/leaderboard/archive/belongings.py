@@ -61,6 +61,7 @@ PACKED = (
     Belonging("metrics.ReferenceImage", "reference__study"),
     Belonging("raters.RaterRules", "study"),
     Belonging("raters.Rater", "enrolments__study", dropped={"user_id": None}),
+    Belonging("raters.VoteImport", "study"),
     Belonging("raters.Enrolment", "study", dropped={"visit_id": None}),
     Belonging("raters.Gold", "study"),
     Belonging("raters.PresentationCopy", "study"),

@@ -73,7 +73,7 @@ class Command(BaseCommand):
         if comparison is None:
             return False
         reference = comparison.prompt.reference
-        left, right = (_measured(copy, reference) for copy in (comparison.left_copy, comparison.right_copy))
+        left, right = (_measured(copy, reference) for copy in (comparison.left_copy, comparison.right_copy) if copy)
         answers = {
             criterion.key: judge(temper, left, right, services.choices_of(criterion), random)
             for criterion in study.criteria.all()
