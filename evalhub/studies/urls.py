@@ -8,6 +8,7 @@ from django.views.i18n import set_language
 from evalhub.studies.views import (
     accounts,
     gallery,
+    log,
     media,
     members,
     prompts,
@@ -53,7 +54,10 @@ _studies = [
     path("studies/<slug:slug>/state/", settings.study_state, name="study_state"),
     path("studies/<slug:slug>/contestants/", settings.study_contestants, name="study_contestants"),
     path("studies/<slug:slug>/delete/", settings.study_delete, name="study_delete"),
-    path("studies/<slug:slug>/log/", studies.log, name="study_log"),
+    path("studies/<slug:slug>/log/", log.log, name="study_log"),
+    path("studies/<slug:slug>/log/sheet/", log.log_sheet, name="study_log_sheet"),
+    path("log/", log.log, name="site_log"),
+    path("log/sheet/", log.log_sheet, name="site_log_sheet"),
     path("studies/<slug:slug>/media/<int:media_id>/", media.media, name="media"),
 ]
 

@@ -87,7 +87,7 @@ def cancel_run(*, run: Run, actor: User | None) -> Run:
         run.save(update_fields=["state", "finished_at", "stage", "merge_lease_expires_at"])
         stop_shards(run=run)
         tell_end(run)
-        _log(run, actor, "cancel run")
+        _log(run, actor, "cancelled run")
     return run
 
 
@@ -113,7 +113,7 @@ def retry_run(*, run: Run, actor: User | None) -> Run:
             enqueue("metrics.score_shard", shard)
         if not waiting:
             enqueue("metrics.merge_run", str(run.pk))
-        _log(run, actor, "retry run")
+        _log(run, actor, "retried run")
     return run
 
 
@@ -183,7 +183,7 @@ def _open_run(
             _make_shards(run)
         else:
             _end_without_work(run, [obstacles[metric.name] for metric in chosen])
-        _log(run, actor, "start run")
+        _log(run, actor, "started run")
     return run
 
 
@@ -237,6 +237,7 @@ def _end_without_work(run: Run, obstacles: Sequence[str]) -> None:
 
 def _log(run: Run, actor: User | None, verb: str) -> None:
     checkpoint = run.submission.checkpoint
-    LogEntry.write(
-        study=checkpoint.study, actor=actor, verb=verb, subject=checkpoint, run=str(run.pk), metrics=run.metrics
-    )
+    told = {"run": str(run.pk), "metrics": run.metrics}
+    if run.reference is not None:
+        told["reference"] = run.reference.name
+    LogEntry.write(study=checkpoint.study, actor=actor, verb=verb, subject=checkpoint, **told)

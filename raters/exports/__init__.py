@@ -1,6 +1,6 @@
 """Votes and preferences to take home: streamed row by row, however many there are."""
 
-from raters.exports.access import get_study_to_export
+from raters.exports.access import get_study_to_export, log_export
 from raters.exports.card import card
 from raters.exports.preferences import preferences
 from raters.exports.rewards import rewards
@@ -21,6 +21,7 @@ __all__ = [
     "Totals",
     "card",
     "get_study_to_export",
+    "log_export",
     "preferences",
     "rewards",
     "select",

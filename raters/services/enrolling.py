@@ -93,11 +93,14 @@ def set_exclusion(*, enrolment: Enrolment, reason: str, actor: User) -> Enrolmen
         locked.rule_waived_at = timezone.now()
     elif reason.strip():
         locked.rule_waived_at = None
-    locked.exclusion_reason = reason.strip()
+    before, locked.exclusion_reason = locked.exclusion_reason, reason.strip()
     locked.excluded_at = (locked.excluded_at or timezone.now()) if locked.exclusion_reason else None
     locked.save(update_fields=["excluded_at", "exclusion_reason", "rule_waived_at"])
     verb = "excluded rater" if locked.exclusion_reason else "readmitted rater"
-    LogEntry.write(study=locked.study, actor=actor, verb=verb, subject=locked.rater, reason=locked.exclusion_reason)
+    told = {"reason": locked.exclusion_reason} if locked.exclusion_reason else {}
+    if before:
+        told["before"] = before
+    LogEntry.write(study=locked.study, actor=actor, verb=verb, subject=locked.rater, **told)
     enqueue("raters.refit", str(locked.study.pk))
     return locked
 
@@ -110,9 +113,10 @@ def set_group(*, enrolment: Enrolment, group: str, actor: User) -> Enrolment:
         raise Refusal(f"A group's name has at most {longest} characters, got {len(group)}; choose a shorter one.")
     locked = lock(enrolment.rater, enrolment.study)
     if locked.group != group:
-        locked.group = group
+        before, locked.group = locked.group, group
         locked.save(update_fields=["group"])
-        LogEntry.write(study=locked.study, actor=actor, verb="grouped rater", subject=locked.rater, group=group)
+        told = {"before": before, "group": group}
+        LogEntry.write(study=locked.study, actor=actor, verb="grouped rater", subject=locked.rater, **told)
     return locked
 
 

@@ -12,6 +12,8 @@ from raters.services.fitting import ask_for_refit
 from raters.services.visiting import forget_visits
 
 NOBODY = "an erased person"
+# Lines of the log that are about a person, by the name of her account.
+ABOUT_A_PERSON = ("added member", "changed role", "removed member", "came by single sign-on")
 
 
 @transaction.atomic
@@ -78,9 +80,7 @@ def _delete(user: User) -> bool:
             user.delete()
     except ProtectedError:  # once she submitted or made something, and that stays hers
         return False
-    LogEntry.objects.filter(subject=name, verb__in=("added member", "changed role", "removed member")).update(
-        subject=NOBODY
-    )
+    LogEntry.objects.filter(subject=name, verb__in=ABOUT_A_PERSON).update(subject=NOBODY)
     for session in Session.objects.iterator():
         if session.get_decoded().get("_auth_user_id") == key:
             session.delete()

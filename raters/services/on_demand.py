@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict
-from evalhub.studies.models import Criterion, Study
+from evalhub.studies.models import Criterion, LogEntry, Study, User
 from raters import locks
 from raters.models import Fit, FitState, Vote, slice_digest
 from raters.services.computing import inputs_of
@@ -23,7 +23,13 @@ UNTIL_TRIED_AGAIN = timedelta(minutes=10)
 UNTIL_SWEPT = timedelta(seconds=20)  # what waits longer may have lost its ring
 
 
-def ask_for_fit(*, study: Study, criterion: Criterion | None = None, slice: Mapping[str, Any] | None = None) -> Fit:
+def ask_for_fit(
+    *,
+    study: Study,
+    criterion: Criterion | None = None,
+    slice: Mapping[str, Any] | None = None,
+    actor: User | None = None,
+) -> Fit:
     """The newest fit of the question if nothing has changed since, else one that waits for a worker or is under way.
 
     Args:
@@ -42,6 +48,8 @@ def ask_for_fit(*, study: Study, criterion: Criterion | None = None, slice: Mapp
     try:
         with transaction.atomic():
             fit.save()
+            asked = criterion.name if criterion else "all questions"
+            LogEntry.write(study=study, actor=actor, verb="asked for ranking", subject=asked, slice=wanted)
     except IntegrityError:  # somebody else asked at the same moment
         return fits.latest("created_at")
     enqueue("raters.fit_slice", str(fit.pk))

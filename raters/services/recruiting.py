@@ -2,6 +2,7 @@
 
 import re
 import secrets
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -70,12 +71,13 @@ def change_recruitment(
     Raises: Refusal for a number or code that does not fit.
     """
     locked = Recruitment.objects.select_for_update().get(pk=recruitment.pk)
+    before = _as_told(locked)
     locked.comparisons = _fit_number(comparisons)
     _give_codes(locked, completion_code, screened_out_code, no_consent_code)
     locked.save(update_fields=["comparisons", *CODES])
-    LogEntry.write(
-        study=locked.study, actor=actor, verb="changed recruitment", subject=locked.name, comparisons=comparisons
-    )
+    if (after := _as_told(locked)) != before:
+        told = {"before": before, "after": after}
+        LogEntry.write(study=locked.study, actor=actor, verb="changed recruitment", subject=locked.name, **told)
     return locked
 
 
@@ -84,6 +86,11 @@ def close_recruitment(*, recruitment: Recruitment, actor: User) -> None:
     """Let nobody new in. Whoever came before goes on."""
     if Recruitment.objects.taking().filter(pk=recruitment.pk).update(closed_at=timezone.now()):
         LogEntry.write(study=recruitment.study, actor=actor, verb="closed recruitment", subject=recruitment.name)
+
+
+def _as_told(recruitment: Recruitment) -> dict[str, Any]:
+    """For the log."""
+    return {name: getattr(recruitment, name) for name in ("comparisons", *CODES)}
 
 
 def _fit_name(name: str) -> str:

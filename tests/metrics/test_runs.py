@@ -172,7 +172,7 @@ def test_a_start_rings_for_each_shard_and_is_logged(
         services.start_run(submission=submission, actor=researcher)
 
     assert doorbell.llen("gpu") == 3
-    entry = LogEntry.objects.get(verb="start run")
+    entry = LogEntry.objects.get(verb="started run")
     assert entry.actor == researcher
 
 

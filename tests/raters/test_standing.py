@@ -198,8 +198,8 @@ def test_exclusion_and_group_are_logged_once(desk: Desk, rung: Rung) -> None:
     log = [(entry.verb, entry.details) for entry in desk.study.log.filter(subject=str(ria.rater)).order_by("id")]
     assert log == [
         ("excluded rater", {"reason": "Asleep."}),
-        ("grouped rater", {"group": "night shift"}),
-        ("readmitted rater", {"reason": ""}),
+        ("grouped rater", {"before": "", "group": "night shift"}),
+        ("readmitted rater", {"before": "Asleep."}),
     ]
     assert Rater.objects.get().pseudonym == str(ria.rater_id)[:8]
 

@@ -20,6 +20,7 @@ PAGES = {
     "study_questions": MANAGE,
     "prompts_add": MANAGE,
     "study_log": MANAGE,
+    "study_log_sheet": MANAGE,
 }
 # A deed that is refused must not happen: 405 would only say that it was asked for in the wrong way.
 DEEDS: dict[str, dict[str, str]] = {

@@ -1,11 +1,11 @@
-"""The list of studies, a new study, its state and log."""
+"""The list of studies, a new study, its state."""
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from evalhub.studies import services
-from evalhub.studies.models import LogEntry, Study, StudyState, User
+from evalhub.studies.models import Study, StudyState, User
 from tests.submitting import Scene, picture
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -98,15 +98,6 @@ def test_a_study_without_prompts_is_not_opened(client: Client, ada: User) -> Non
     response = client.post(reverse("study_state", args=["bare"]), {"to": "open"})
     assert response.status_code == 422
     assert "at least one prompt" in response.text
-
-
-def test_the_log_shows_who_did_what(client: Client, scene: Scene, ada: User) -> None:
-    client.post(address(scene, "study_state"), {"to": "open"})
-    LogEntry.write(study=scene.study, actor=ada, verb="noted", subject=HOSTILE, reason=HOSTILE)
-    text = client.get(address(scene, "study_log")).text
-    assert "opened study" in text
-    assert text.count(ESCAPED) == 2
-    assert HOSTILE not in text
 
 
 def test_every_text_of_a_study_is_shown_as_text(client: Client, ada: User) -> None:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from evalhub.leaderboard.archive.belongings import FORMAT, PACKED, Belonging, schema
 from evalhub.problems import Refusal
-from evalhub.studies.models import Media, Study, User
+from evalhub.studies.models import LogEntry, Media, Study, User
 from raters.models import PresentationCopy
 
 AT_ONCE = 5_000
@@ -46,6 +46,7 @@ def pack(*, study: Study, path: Path) -> dict[str, int]:
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
+    LogEntry.write(study=study, actor=None, verb="packed study", subject=study, rows=sum(counts.values()))
     return counts
 
 

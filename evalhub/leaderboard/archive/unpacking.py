@@ -45,7 +45,7 @@ def unpack(*, path: Path, slug: str = "", actor: User | None = None) -> Study:
             slug = slug or about["slug"]
             if Study.objects.filter(slug=slug).exists():
                 raise Conflict(f"There is a study called “{slug}” already; give this one another short name.")
-            return _Unpacking(tar, slug).run(actor)
+            return _Unpacking(tar, slug).run(actor, about)
     except (tarfile.TarError, KeyError, json.JSONDecodeError, UnicodeDecodeError, ValidationError, ValueError) as error:
         raise Refusal(BROKEN.format(what=error)) from None
     except OSError as error:
@@ -79,7 +79,7 @@ class _Unpacking:
         self.people = dict(User.objects.values_list("username", "pk"))
         self.kept: list[str] = []
 
-    def run(self, actor: User | None) -> Study:
+    def run(self, actor: User | None, about: dict[str, Any]) -> Study:
         try:
             with transaction.atomic():
                 for belonging in PACKED:
@@ -91,7 +91,8 @@ class _Unpacking:
                 raters.recount(study=study)
                 if actor is not None:
                     Membership.objects.create(study=study, user=actor, role=Role.OWNER)
-                LogEntry.write(study=study, actor=actor, verb="unpacked study", subject=study)
+                told = {"packed_as": about["slug"], "packed_at": about["packed_at"]}
+                LogEntry.write(study=study, actor=actor, verb="unpacked study", subject=study, **told)
         except BaseException as error:
             for stored in self.kept:
                 default_storage.delete(stored)

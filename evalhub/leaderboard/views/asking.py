@@ -25,7 +25,7 @@ def ask_for_fit(request: HttpRequest, slug: str) -> HttpResponse:
         question = ask(actor, study, request.POST)
         if question.withheld:
             raise PermissionDenied(WITHHELD)
-        services.ask_for_fit(study=study, criterion=question.criterion, slice=question.slice)
+        services.ask_for_fit(study=study, criterion=question.criterion, slice=question.slice, actor=actor.user)
     except Refusal as refusal:
         messages.error(request, refusal.sentence)
         return redirect(page)

@@ -2,6 +2,7 @@
 
 from evalhub.studies.forms.accounts import AccountForm, SignInForm, TokenForm
 from evalhub.studies.forms.files import FilesField, ManyFiles
+from evalhub.studies.forms.log import LogForm
 from evalhub.studies.forms.members import InviteForm, MemberForm, RoleForm, WithdrawalForm
 from evalhub.studies.forms.prompts import PromptFilesForm, PromptForm
 from evalhub.studies.forms.questions import BaseQuestions, QuestionsFormSet
@@ -13,6 +14,7 @@ __all__ = [
     "BaseQuestions",
     "FilesField",
     "InviteForm",
+    "LogForm",
     "ManyFiles",
     "MemberForm",
     "PromptFilesForm",

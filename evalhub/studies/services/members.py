@@ -65,7 +65,14 @@ def create_invite(
     invite = Invite.objects.create(
         study=study, role=role, digest=_digest(token), max_uses=max_uses, expires_at=expires_at, created_by=actor
     )
-    LogEntry.write(study=study, actor=actor, verb="created invite", subject=f"invite {invite.pk}", role=role)
+    told = {"role": role, "max_uses": max_uses, "until": expires_at.isoformat() if expires_at else None}
+    LogEntry.write(
+        study=study,
+        actor=actor,
+        verb="created invite",
+        subject=f"invite {invite.pk}",
+        **{name: value for name, value in told.items() if value is not None},
+    )
     return invite, token
 
 
@@ -90,10 +97,9 @@ def accept_invite(*, token: str, user: User) -> Membership:
     # One conditional update: the last place goes to one of those who try at once.
     if not Invite.objects.usable().filter(pk=invite.pk).update(uses=F("uses") + 1):
         raise Refusal(_("This invite link has just been used up; ask whoever sent it for a new one."))
+    told = {"role": invite.role} | ({"before": membership.role} if membership is not None else {})
     membership = Membership.objects.update_or_create(study=invite.study, user=user, defaults={"role": invite.role})[0]
-    LogEntry.write(
-        study=invite.study, actor=user, verb="accepted invite", subject=f"invite {invite.pk}", role=invite.role
-    )
+    LogEntry.write(study=invite.study, actor=user, verb="accepted invite", subject=f"invite {invite.pk}", **told)
     return membership
 
 
@@ -107,6 +113,7 @@ def create_first_administrator(*, username: str, password: str, email: str = "")
     user = _named_user(username, password, email)
     user.is_staff = user.is_superuser = True
     user.save(update_fields=["is_staff", "is_superuser"])
+    LogEntry.write(study=None, actor=user, verb="set up site", subject=user)
     return user
 
 
@@ -141,6 +148,7 @@ def revoke_invite(*, invite: Invite, actor: User, at: datetime) -> None:
         LogEntry.write(study=invite.study, actor=actor, verb="revoked invite", subject=f"invite {invite.pk}")
 
 
+@transaction.atomic
 def create_token(
     *,
     user: User,
@@ -161,11 +169,16 @@ def create_token(
     made: tuple[ApiToken, str] = ApiToken.objects.create(
         user=user, name=name.strip()[:80], scope=scope, study=study, expiry=expiry or knox_settings.TOKEN_TTL
     )
+    until = made[0].expiry
+    told = {"scope": scope} | ({"until": until.isoformat()} if until else {})
+    LogEntry.write(study=study, actor=user, verb="made token", subject=made[0].name, **told)
     return made
 
 
+@transaction.atomic
 def revoke_token(*, token: ApiToken) -> None:
-    """Make a token useless."""
+    """Make a token useless. Only whoever made it does so."""
+    LogEntry.write(study=token.study, actor=token.user, verb="revoked token", subject=token.name, scope=token.scope)
     token.delete()
 
 

@@ -1,22 +1,19 @@
-"""The list of studies, a new one, and one study's log."""
+"""The list of studies, and a new one."""
 
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from evalhub.problems import Refusal
 from evalhub.studies import services
-from evalhub.studies.access import NO_STUDIES, Actor, get_study, may_create_studies, role_in, visible_studies
+from evalhub.studies.access import NO_STUDIES, Actor, may_create_studies, visible_studies
 from evalhub.studies.forms import StudyForm
 from evalhub.studies.models import Membership, Study
-
-LOG_LINES_ON_A_PAGE = 100
 
 
 @login_required
@@ -66,13 +63,3 @@ def _create(form: StudyForm, actor: Actor) -> Study:
         modality=given["modality"],
         criteria=[("quality", "Quality", given["question"])],
     )
-
-
-@login_required
-@require_GET
-def log(request: HttpRequest, slug: str) -> HttpResponse:
-    actor = Actor.of(request)
-    study = get_study(actor, slug, "manage")
-    entries = Paginator(study.log.select_related("actor"), LOG_LINES_ON_A_PAGE).get_page(request.GET.get("page"))
-    context = {"study": study, "role": role_in(actor, study), "active": "log", "page": entries}
-    return render(request, "studies/log.html", context)
