@@ -82,6 +82,14 @@ def pytest_xdist_setupnodes() -> None:
         os.environ.pop(name)
 
 
+@pytest.fixture(autouse=True)
+def _in_english() -> None:
+    """A request in another language leaves the thread in it."""
+    from django.utils import translation
+
+    translation.activate("en")
+
+
 @pytest.fixture(scope="session")
 def live() -> Iterator[System]:
     """A whole running system without the demo, for all tests of the session: `live.url`, `live.manage(...)`.

@@ -40,6 +40,7 @@ SCHEMA = pyarrow.schema(
         ("region_y", pyarrow.float64()),
         ("region_width", pyarrow.float64()),
         ("region_height", pyarrow.float64()),
+        ("region_seconds", pyarrow.float64()),
         ("rater", pyarrow.string()),
         ("group", pyarrow.string()),
         ("simulated", pyarrow.bool_()),
@@ -92,6 +93,7 @@ _REMARK = {
     "region_y": "y",
     "region_width": "width",
     "region_height": "height",
+    "region_seconds": "seconds",
     "away_milliseconds": "away_milliseconds",
 }
 

@@ -18,7 +18,7 @@ class Side(models.TextChoices):
 class Remark(models.Model):
     """What came with one revision of an answer: a region, a comment, and how attentively it was given.
 
-    A region is a rectangle on one side in shares of its width and height; a point has no size.
+    A region is a rectangle on one side in shares of its width and height; a point has none. On a video it has a time.
     """
 
     comparison = models.ForeignKey(Comparison, models.PROTECT, related_name="remarks")
@@ -28,6 +28,7 @@ class Remark(models.Model):
     y = models.FloatField(null=True, blank=True)
     width = models.FloatField(null=True, blank=True)
     height = models.FloatField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True, help_text="When in the video the marked frame begins.")
     comment = models.TextField(blank=True)
     away_milliseconds = models.PositiveIntegerField(
         default=0, help_text="How long the page was hidden or without focus while the pair was before her."
@@ -41,6 +42,9 @@ class Remark(models.Model):
                 condition=Q(side="", x=None, y=None, width=None, height=None)
                 | Q(side__in=Side.values, x__range=(0, 1), y__range=(0, 1), width__range=(0, 1), height__range=(0, 1)),
                 name="remark_region_is_on_a_side",
+            ),
+            models.CheckConstraint(
+                condition=Q(seconds=None) | (~Q(side="") & Q(seconds__gte=0)), name="remark_time_is_of_a_region"
             ),
         ]
 

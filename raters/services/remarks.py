@@ -2,30 +2,36 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from django.utils.translation import gettext as _
 
 from evalhub.problems import Refusal
-from evalhub.studies.models import Study
+from evalhub.studies.models import Modality, Study
 from raters.models import Comparison, Remark, Side
 
 LONGEST_COMMENT = 1000
 LONGEST_AWAY = timedelta(days=1)
 PLACES = 4  # decimals that are kept of a place on a picture
+LONGEST_VIDEO = timedelta(days=1)
 _SHARES = ("x", "y", "width", "height")
 
 
 @dataclass(frozen=True)
 class Region:
-    """A rectangle on one side in shares of its width and height, from its upper left corner; a point has no size."""
+    """A rectangle on one side in shares of its width and height, from its upper left corner; a point has no size.
+
+    Args:
+        seconds: when in a video the frame begins on which it was marked; None on a picture.
+    """
 
     side: str
     x: float
     y: float
     width: float = 0.0
     height: float = 0.0
+    seconds: float | None = None
 
 
 def region_from(text: str) -> Region | None:
@@ -34,8 +40,10 @@ def region_from(text: str) -> Region | None:
         return None
     try:
         given = json.loads(text)
-        region = Region(given["side"], *(float(given[name]) for name in _SHARES))
-    except (KeyError, TypeError, ValueError, RecursionError):
+        seconds = given.get("seconds")
+        shares = (float(given[name]) for name in _SHARES)
+        region = Region(given["side"], *shares, seconds=None if seconds is None else float(seconds))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise Refusal(
             _(
                 "A marked place is a JSON object with side, x, y, width and height, got “%(given)s”; reload the page "
@@ -48,7 +56,10 @@ def region_from(text: str) -> Region | None:
 
 def region_text(remark: Remark | None) -> str:
     """What `region_from` reads again; empty without a region."""
-    return json.dumps({name: getattr(remark, name) for name in ("side", *_SHARES)}) if remark and remark.side else ""
+    if remark is None or not remark.side:
+        return ""
+    told = {name: getattr(remark, name) for name in ("side", *_SHARES, "seconds")}
+    return json.dumps({name: value for name, value in told.items() if value is not None})
 
 
 def checked_region(study: Study, region: Region | None) -> Region | None:
@@ -67,7 +78,19 @@ def checked_region(study: Study, region: Region | None) -> Region | None:
             )
             % {"side": str(region.side)[:20], "left": left, "top": top, "right": right, "bottom": bottom}
         )
-    return Region(region.side, *(min(1.0, round(getattr(region, name), PLACES)) for name in _SHARES))
+    shares = (min(1.0, round(getattr(region, name), PLACES)) for name in _SHARES)
+    return Region(region.side, *shares, seconds=_checked_time(study, region.seconds))
+
+
+def _checked_time(study: Study, seconds: float | None) -> float | None:
+    if seconds is None:
+        return None
+    if study.modality != Modality.VIDEO or not 0 <= seconds <= LONGEST_VIDEO.total_seconds():
+        raise Refusal(
+            _("Only a place on a video has a time, in seconds from its beginning, got %(given)s; mark it again.")
+            % {"given": seconds}
+        )
+    return round(seconds, 3)
 
 
 def checked_reasons(study: Study, reasons: Collection[str]) -> list[str]:
@@ -109,7 +132,7 @@ def keep_remark(
     """Write what came with this revision of an answer; nothing where there is nothing to say."""
     if not (region or comment or away_milliseconds):
         return
-    place = {"side": region.side, **{name: getattr(region, name) for name in _SHARES}} if region else {}
+    place = asdict(region) if region else {}
     Remark.objects.create(
         comparison=comparison, revision=revision, comment=comment, away_milliseconds=away_milliseconds, **place
     )

@@ -61,11 +61,14 @@ const round1 = (value) => Number(value.toFixed(4));
 const round = ({ x, y }) => ({ x: round1(x), y: round1(y) });
 
 function keep() {
-  field().value = JSON.stringify(between(aim));
+  field().value = JSON.stringify({ ...between(aim), ...time() });
   markedAt = performance.now();
   tellSide("marked");
   end();
 }
+
+// When the frame begins that she marks; a picture has no time.
+const time = () => (player.videos.length ? { seconds: Number((player.place / player.rate).toFixed(3)) } : {});
 
 const told = (what) => button().getAttribute(`data-${what}`);
 

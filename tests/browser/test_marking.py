@@ -201,4 +201,6 @@ def test_on_videos(films: Desk, site: str, page: Page) -> None:
     corner, place = box(page, ".mark"), marked(page)
     assert on_picture(page, 1, corner["x"], corner["y"]) == pytest.approx((place["x"], place["y"]), abs=0.01)
     press(page, "ArrowLeft")
-    assert Remark.objects.get().side == "right"
+    remark = Remark.objects.get()
+    assert remark.side == "right"
+    assert remark.seconds == pytest.approx(place["seconds"])

@@ -92,6 +92,7 @@ def test_a_time_away_that_cannot_be_is_not_kept(desk: Desk, away: int) -> None:
         ({"region": Region("left", 0.9, 0, 0.2, 0.1)}, "from 0.9, 0 to 1.1"),
         ({"region": Region("left", float("nan"), 0)}, "within shares from 0 to 1"),
         ({"region": Region("left", 0.5, 0.5, -0.1, 0)}, "within shares from 0 to 1"),
+        ({"region": Region("left", 0.5, 0.5, seconds=1.0)}, "Only a place on a video has a time"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence(asking: Desk, given: dict[str, Any], sentence: str) -> None:
@@ -121,6 +122,7 @@ def test_regions_are_read_as_the_browser_sends_them() -> None:
     assert region_from("") is None
     text = '{"side": "left", "x": 0.5, "y": 0, "width": 0.25, "height": 1}'
     assert region_from(text) == Region("left", 0.5, 0, 0.25, 1)
+    assert region_from(text[:-1] + ', "seconds": 1.5}') == Region("left", 0.5, 0, 0.25, 1, seconds=1.5)
 
 
 @pytest.mark.parametrize("text", ["left", "[]", "{}", '{"side": "left", "x": "a"}', "[" * 100_000, '"side"', "null"])
