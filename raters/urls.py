@@ -3,7 +3,21 @@
 from django.urls import path
 
 from raters.exports import views as exports
-from raters.views import desk, golds, lessons, mine, preview, recruiting, reports, review, rules, ship, showing, visits
+from raters.views import (
+    desk,
+    golds,
+    importing,
+    lessons,
+    mine,
+    preview,
+    recruiting,
+    reports,
+    review,
+    rules,
+    ship,
+    showing,
+    visits,
+)
 
 urlpatterns = [
     path("rate/mine/", mine.mine, name="mine"),  # before the studies: none is called so
@@ -31,6 +45,8 @@ urlpatterns = [
     path("studies/<slug:slug>/golds/add/", golds.from_file, name="known_answers_add"),
     path("studies/<slug:slug>/golds/known-answers.csv", golds.as_file, name="known_answers_file"),
     path("studies/<slug:slug>/golds/<int:gold_id>/retire/", golds.retire, name="known_answer_retire"),
+    path("studies/<slug:slug>/imports/", importing.vote_imports, name="vote_imports"),
+    path("studies/<slug:slug>/imports/<uuid:import_id>/", importing.change, name="vote_import_change"),
     path("studies/<slug:slug>/rules/", rules.rater_rules, name="rater_rules"),
     path("studies/<slug:slug>/rules/pay.csv", rules.pay, name="rater_pay"),
     path("studies/<slug:slug>/raters/<uuid:rater_id>/exclude/", review.exclude, name="rater_exclude"),

@@ -27,6 +27,7 @@ class Selection:
     simulated: bool = False
     controls: bool = False
     excluded: bool = False
+    cast_here: bool = False
     split: str = ""
     validation_share: float = 0.0
     test_share: float = 0.1
@@ -46,6 +47,8 @@ class Selection:
             votes = votes.filter(control=Control.NONE)
         if not self.excluded:
             votes = votes.filter(~Exists(of_rater.filter(excluded_at__isnull=False)))
+        if self.cast_here:
+            votes = votes.filter(~Exists(of_rater.filter(vote_import__isnull=False)))
         if self.least_trust > 0:
             trusted = Standing.objects.filter(
                 enrolment__study=study, enrolment__rater=OuterRef("rater"), criterion=OuterRef("criterion")
@@ -76,6 +79,7 @@ class SelectionSerializer(serializers.Serializer):
     simulated = serializers.BooleanField(default=False, help_text="Whether simulated raters' votes are in.")
     controls = serializers.BooleanField(default=False, help_text="Whether known answers and repeats are in.")
     excluded = serializers.BooleanField(default=False, help_text="Whether excluded raters' votes are in.")
+    cast_here = serializers.BooleanField(default=False, help_text="Whether imported votes are left out.")
     split = serializers.ChoiceField(
         choices=SPLITS, default="", allow_blank=True, help_text="Only its prompts; no prompt is in two splits."
     )

@@ -36,6 +36,7 @@ TICKS = (
     ("simulated", "Simulated raters too"),
     ("controls", "Known answers and repeats too"),
     ("excluded", "Excluded raters too"),
+    ("cast_here", "Only votes that were cast here, no imported ones"),
 )
 TABLE = OpenApiParameter("table", str, OpenApiParameter.PATH, enum=list(TABLES))
 KIND = OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(TYPES))

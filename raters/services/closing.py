@@ -51,9 +51,11 @@ def close_if_done(*, study: Study) -> bool:
 
 
 def answers_counted(study: Study) -> int:
-    """Comparisons answered: controls apart, and without those of raters who are excluded or took back their consent.
-    Read from one number per rater."""
-    used = Enrolment.objects.filter(study=study, excluded_at=None).exclude(state=EnrolmentState.WITHDRAWN)
+    """Comparisons answered here: controls apart, and without those of raters who are excluded or took back their
+    consent. Read from one number per rater."""
+    used = Enrolment.objects.filter(study=study, excluded_at=None, vote_import=None).exclude(
+        state=EnrolmentState.WITHDRAWN
+    )
     counted = used.aggregate(answers=Sum("answers"))
     return counted["answers"] or 0
 

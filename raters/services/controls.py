@@ -61,7 +61,9 @@ def _repeated(study: Study, rater: Rater, chance: float) -> Comparison | None:
     if not candidates:
         return None
     first = Comparison.objects.get(pk=_random.choice(candidates))
-    assert first.left_copy_id and first.right_copy_id  # an imported pair has none, and its rater never comes here
+    # An imported pair has no copies, and its rater never comes here.
+    assert first.left_copy_id is not None
+    assert first.right_copy_id is not None
     return put(
         study=study,
         rater=rater,

@@ -35,6 +35,8 @@ CHANGES = (
     "consented again",
     "changed rater rules",
     "registered ship test",
+    "took import back",
+    "put import back",
 )
 
 

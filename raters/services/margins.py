@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from evalhub.celery import enqueue
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import Checkpoint, Criterion, LogEntry, Study, User
-from raters.models import Fit, Margin, Outcome, Verdict
+from raters.models import Enrolment, Fit, Margin, Outcome, Verdict
 from raters.ranking import Ranking, rank, ship_verdict
 from raters.services.computing import Computed, contestant_name, options_of
 from raters.services.cut_off import safe_cut_off
@@ -87,13 +87,16 @@ def judge_margins(fit: Fit, computed: Computed) -> None:
     """One verdict per standing margin of the fit's criterion, from the votes after its registration."""
     margins = Margin.objects.standing().filter(criterion=fit.criterion).select_related("candidate", "baseline")
     kept = computed.kept
+    # When those votes were cast that came in by a file, nobody here can tell.
+    imported = Enrolment.objects.filter(study=fit.study, vote_import__isnull=False).values_list("rater", flat=True)
+    cast_here = ~kept.by(map(str, imported))
     rankings: dict[int, Ranking] = {}
     verdicts = []
     for margin in margins:
-        later = kept.id > margin.after_vote
+        later = (kept.id > margin.after_vote) & cast_here
         start = int(later.argmax()) if later.any() else len(kept)
         if start not in rankings:
-            rankings[start] = computed.ranking if start == 0 else _rank(fit, computed, later)
+            rankings[start] = computed.ranking if later.all() else _rank(fit, computed, later)
         verdicts.append(_verdict(margin, fit, computed, rankings[start], int(later.sum())))
     Verdict.objects.bulk_create(verdicts)
 

@@ -99,9 +99,11 @@ def account_of(enrolment: Enrolment, rules: RaterRules, record: Record) -> Accou
 
 
 def accounts(study: Study) -> list[Account]:
-    """A line for every person who has answered anything, the longest enrolled first."""
+    """A line for every person who has answered anything here, the longest enrolled first."""
     rules, records = rules_of(study), records_of(study)
-    people = Enrolment.objects.filter(study=study, rater__simulated=False).select_related("rater", "study")
+    people = Enrolment.objects.filter(study=study, rater__simulated=False, vote_import=None).select_related(
+        "rater", "study"
+    )
     return [
         account_of(one, rules, records[one.rater_id])
         for one in people.order_by("created_at", "pk")
@@ -115,7 +117,7 @@ def apply_use_rule(*, study: Study) -> int:
     rules = rules_of(study)
     records = records_of(study) if _judges(rules) else {}
     by_rule = Enrolment.objects.filter(study=study, exclusion_reason__startswith=BY_RULE)
-    looked_at = Enrolment.objects.filter(study=study, rater__in=records) | by_rule
+    looked_at = Enrolment.objects.filter(study=study, rater__in=records, vote_import=None) | by_rule
     changed = 0
     for enrolment in looked_at.exclude(state=EnrolmentState.WITHDRAWN).select_related("rater", "study"):
         decision = use_decision(rules, records.get(enrolment.rater_id, Record()))
