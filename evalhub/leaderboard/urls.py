@@ -6,6 +6,8 @@ from evalhub.leaderboard import views
 
 urlpatterns = [
     path("studies/<slug:slug>/", views.study_page, name="study"),
+    path("studies/<slug:slug>/delete/", views.study_delete, name="study_delete"),
+    path("studies/<slug:slug>/archive.tar", views.study_archive, name="study_archive"),
     path("studies/<slug:slug>/leaderboard/fit/", views.ask_for_fit, name="leaderboard_fit"),
     path("studies/<slug:slug>/compare/", views.compare_page, name="compare"),
     path("studies/<slug:slug>/leaderboard/<slug:section>/", views.section_page, name="leaderboard_section"),

@@ -53,7 +53,6 @@ _studies = [
     path("studies/<slug:slug>/questions/", settings.study_questions, name="study_questions"),
     path("studies/<slug:slug>/state/", settings.study_state, name="study_state"),
     path("studies/<slug:slug>/contestants/", settings.study_contestants, name="study_contestants"),
-    path("studies/<slug:slug>/delete/", settings.study_delete, name="study_delete"),
     path("studies/<slug:slug>/log/", log.log, name="study_log"),
     path("studies/<slug:slug>/log/sheet/", log.log_sheet, name="study_log_sheet"),
     path("log/", log.log, name="site_log"),

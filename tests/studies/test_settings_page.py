@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
@@ -12,7 +10,7 @@ from evalhub.problems import Conflict, Refusal
 from evalhub.studies import services
 from evalhub.studies.models import LogEntry, Study, StudyState
 from evalhub.studies.services import MOST_QUESTIONS, Question
-from tests.submitting import Scene, picture
+from tests.submitting import Scene
 
 
 @pytest.fixture
@@ -262,41 +260,6 @@ def test_the_overview_says_what_a_draft_lacks(ada: Client, scene: Scene) -> None
     assert "Publish the study" in ada.get("/studies/bare/settings/").text
     services.publish_study(study=bare, actor=scene.ada)
     assert "What it has, and what it lacks" not in ada.get("/studies/bare/settings/").text
-
-
-def test_a_draft_is_deleted_by_its_name(ada: Client, scene: Scene) -> None:
-    draft = services.create_study(slug="draft", name="Draft", actor=scene.ada)
-    services.read_prompts(study=draft, actor=scene.ada, references=[SimpleUploadedFile("a.png", picture(5))])
-    services.keep_prompts(study=draft, actor=scene.ada)
-    file = draft.media.get().path
-    assert default_storage.exists(file)
-    wrong = ada.post("/studies/draft/delete/", {"slug": "faces"})
-    assert wrong.status_code == 422
-    assert "type its short name, “draft”; got “faces”" in wrong.text
-    deleted = ada.post("/studies/draft/delete/", {"slug": "draft"}, follow=True)
-    assert "The draft “Draft” is deleted." in deleted.text
-    assert not Study.objects.filter(slug="draft").exists()
-    assert LogEntry.objects.filter(verb="deleted draft", study=None).exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_deleted_draft_leaves_no_file(client: Client, scene: Scene) -> None:
-    draft = services.create_study(slug="draft", name="Draft", actor=scene.ada)
-    services.add_prompts(study=draft, actor=scene.ada, references=[SimpleUploadedFile("a.png", picture(6))])
-    file = draft.media.get().path
-    services.delete_draft(study=draft, actor=scene.ada, slug="draft")
-    assert not default_storage.exists(file)
-
-
-def test_what_was_published_or_submitted_to_is_kept(ada: Client, scene: Scene) -> None:
-    scene.post({"cat.png": picture(1)})
-    with pytest.raises(Conflict, match="Outputs were submitted to this draft"):
-        services.delete_draft(study=scene.study, actor=scene.ada, slug="faces")
-    services.publish_study(study=scene.study, actor=scene.ada)
-    response = ada.post("/studies/faces/delete/", {"slug": "faces"})
-    assert response.status_code == 409
-    assert "This study was published, so it is kept" in response.text
-    assert Study.objects.filter(slug="faces").exists()
 
 
 @pytest.mark.parametrize(("who", "status"), [("ben", 403), ("vera", 403), ("ria", 403), ("cy", 404)])

@@ -1,12 +1,46 @@
 """A study taken away with everything it owned, votes too."""
 
+from dataclasses import dataclass
+
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
+from django.db.models import Count, Sum
 
 from evalhub.leaderboard.archive.belongings import LEFT_BEHIND, PACKED
 from evalhub.problems import Refusal
-from evalhub.studies.models import LogEntry, Study, User
-from raters.models import Rater
+from evalhub.studies.models import LogEntry, Media, Study, Submission, User
+from metrics.models import CachedFile, Score
+from raters.models import Fit, PresentationCopy, Rater, Vote
+
+
+@dataclass(frozen=True)
+class Owned:
+    """What goes with a study: rows, and the files that its rows name with their bytes."""
+
+    prompts: int
+    submissions: int
+    votes: int
+    raters: int
+    rankings: int
+    scores: int
+    files: int
+    size: int
+
+
+def owned_by(study: Study) -> Owned:
+    """Counted now; what comes in until the deletion goes too."""
+    named = (Media, PresentationCopy, CachedFile)
+    stored = [model.objects.filter(study=study).aggregate(files=Count("pk"), size=Sum("size")) for model in named]
+    return Owned(
+        prompts=study.prompts.count(),
+        submissions=Submission.objects.filter(checkpoint__study=study).count(),
+        votes=Vote.objects.filter(study=study).count(),
+        raters=study.enrolments.count(),
+        rankings=Fit.objects.filter(study=study).count(),
+        scores=Score.objects.filter(run__submission__checkpoint__study=study).count(),
+        files=sum(each["files"] for each in stored),
+        size=sum(each["size"] or 0 for each in stored),
+    )
 
 
 def delete_study(*, study: Study, actor: User | None, slug: str) -> dict[str, int]:
@@ -18,8 +52,7 @@ def delete_study(*, study: Study, actor: User | None, slug: str) -> dict[str, in
     Args: slug: its short name, typed once more by who deletes it.
     Raises: Refusal when the name is another.
     """
-    if slug != study.slug:
-        raise Refusal(f"To delete this study, type its short name, “{study.slug}”; got “{slug[:100]}”.")
+    require_name(study, slug)
     counts: dict[str, int] = {}
     with transaction.atomic():
         locked = Study.objects.select_for_update().get(pk=study.pk)
@@ -41,6 +74,12 @@ def delete_study(*, study: Study, actor: User | None, slug: str) -> dict[str, in
         LogEntry.write(study=None, actor=actor, verb="deleted study", subject=study.name, slug=study.slug)
         transaction.on_commit(lambda: _empty(f"studies/{study.pk}"))
     return counts
+
+
+def require_name(study: Study, slug: str) -> None:
+    """Refusal unless the study's short name was typed."""
+    if slug != study.slug:
+        raise Refusal(f"To delete this study, type its short name, “{study.slug}”; got “{slug[:100]}”.")
 
 
 def _empty(folder: str) -> None:

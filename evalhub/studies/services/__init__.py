@@ -42,7 +42,6 @@ from evalhub.studies.services.studies import (
     change_study,
     close_study,
     create_study,
-    delete_draft,
     pause_study,
     publish_study,
 )
@@ -77,7 +76,6 @@ __all__ = [
     "create_study",
     "create_token",
     "create_user_by_invite",
-    "delete_draft",
     "deliver",
     "discard_prompts",
     "find_invite",

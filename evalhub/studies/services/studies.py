@@ -14,17 +14,14 @@ from evalhub.studies.models import (
     Criterion,
     Event,
     LogEntry,
-    Media,
     Membership,
     Modality,
     Role,
     Study,
     StudyState,
-    Submission,
     User,
 )
 from evalhub.studies.services import webhooks
-from evalhub.studies.services.media import drop_files
 
 RESERVED = frozenset({"mine"})  # addresses of raters that no study may have
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -146,28 +143,6 @@ def publish_study(*, study: Study, actor: User) -> Study:
         opened = _set(locked, actor, "opened study", told=told, state=StudyState.OPEN, published_at=published)
         enqueue("raters.prepare_presentation", str(study.pk))
         return opened
-
-
-def delete_draft(*, study: Study, actor: User, slug: str) -> None:
-    """Delete a draft with its prompts, its files and its log, for good.
-
-    Args: slug: its short name, typed once more by who deletes it.
-    Raises: Refusal when the name is another; Conflict once it is published, or outputs were submitted to it.
-    """
-    with transaction.atomic():
-        locked = _locked(study)
-        if slug != locked.slug:
-            raise Refusal(f"To delete this draft, type its short name, “{locked.slug}”; got “{slug[:100]}”.")
-        if locked.state != StudyState.DRAFT:
-            raise Conflict("This study was published, so it is kept; close it instead.")
-        if Submission.objects.filter(checkpoint__study=locked).exists():
-            raise Conflict("Outputs were submitted to this draft, so it is kept; publish and close it instead.")
-        paths = [media.path for media in Media.objects.filter(study=locked)]
-        name = locked.name
-        locked.prompts.all().delete()  # which protect their files
-        locked.delete()
-        LogEntry.write(study=None, actor=actor, verb="deleted draft", subject=name, slug=slug)
-        drop_files(paths)
 
 
 def pause_study(*, study: Study, actor: User) -> Study:

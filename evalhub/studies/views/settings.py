@@ -100,20 +100,6 @@ def study_contestants(request: HttpRequest, slug: str) -> HttpResponse:
     return _do(request, slug, verbs, "Contestants can be registered or open; they cannot become “{to}”.")
 
 
-@login_required
-@require_POST
-def study_delete(request: HttpRequest, slug: str) -> HttpResponse:
-    """Delete a draft for good."""
-    actor = Actor.of(request)
-    study = get_study(actor, slug, "manage")
-    try:
-        services.delete_draft(study=study, actor=actor.user, slug=request.POST.get("slug", ""))
-    except Refusal as refusal:
-        return _overview(request, actor, study, refusal)
-    messages.success(request, f"The draft “{study.name}” is deleted.")
-    return redirect("studies")
-
-
 def _do(request: HttpRequest, slug: str, verbs: dict[str, tuple[Callable[..., Study], str]], no: str) -> HttpResponse:
     """Do what the pressed button says, with the study."""
     actor = Actor.of(request)
