@@ -258,30 +258,44 @@ REST_FRAMEWORK = {
         "evalhub.studies.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": ["evalhub.studies.authentication.Allowed"],
+    "DEFAULT_PARSER_CLASSES": ["evalhub.parsing.JsonBody"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    # What an address takes is in the schema; an answer of its own to OPTIONS would not be.
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "evalhub.schema.Schema",
     "EXCEPTION_HANDLER": "evalhub.problems.problem_response",
-    "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
+    "DEFAULT_THROTTLE_CLASSES": ["evalhub.rates.Rates"],
     "DEFAULT_THROTTLE_RATES": {
+        "stranger": env.str("API_STRANGER_RATE", default="60/min"),
+        "read": env.str("API_READ_RATE", default="6000/min"),
+        "write": env.str("API_WRITE_RATE", default="1200/min"),
+        # A delivery asks once for each file, or piece of one.
+        "files": env.str("API_FILE_RATE", default="60000/min"),
+        # What takes long to make: a file of votes or preferences; a ranking of a slice, a run of metrics.
+        "exports": env.str("API_EXPORT_RATE", default="60/min"),
+        "computing": env.str("API_COMPUTING_RATE", default="60/min"),
         "login": env.str("LOGIN_RATE", default="20/min"),
         # New raters by open links and from platforms, per address: a class behind one address comes at once.
         "visit": env.str("VISIT_RATE", default="60/min"),
     },
     # Whom a throttle counts: the peer, or what the one proxy in front says; anything else in the header is hearsay.
     "NUM_PROXIES": 1 if env.bool("BEHIND_PROXY", default=False) else 0,
-    "PAGE_SIZE": 100,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "EvalHub",
-    "DESCRIPTION": "Submit a checkpoint's outputs, follow their scoring, read the leaderboard.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # What is asked and what is answered have shapes of their own: a request is refused for what an answer has more.
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "evalhub.schema.introduce",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "StudyState": "evalhub.studies.models.StudyState",
         "SubmissionState": "evalhub.studies.models.SubmissionState",

@@ -21,6 +21,7 @@ version_1 = [
 ]
 
 handler400 = "evalhub.problems.unreadable"
+handler500 = "evalhub.problems.broken"
 
 urlpatterns = [
     path("healthz", health.alive),
@@ -36,6 +37,8 @@ urlpatterns = [
         SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="api_docs.html"),
         name="docs",
     ),
+    path("api/", NothingView.as_view()),
+    path("api/<path:rest>", NothingView.as_view()),
     path("", include("evalhub.leaderboard.urls")),
     path("", include("raters.urls")),
     path("", include("metrics.urls")),

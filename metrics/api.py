@@ -5,21 +5,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.urls import reverse
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from evalhub.asking import Body, Query, View
+from evalhub.pages import CountedPages, Pages
+from evalhub.schema import example, refused
 from evalhub.studies.access import Actor, get_submission
 from evalhub.studies.idempotency import idempotent
-from metrics import services
+from metrics import examples, services
 from metrics.access import get_run, runs_of
 from metrics.engine.protocol import DTYPES, FID_RESIZES
 from metrics.engine.registry import METRICS
-from metrics.models import Run, Score, Shard
-
-REFUSED = OpenApiResponse(description="The detail says, in one sentence, what does not fit and what to do.")
+from metrics.models import Run, RunState, Score, Shard
 
 
 class ScoreSerializer(serializers.ModelSerializer):
@@ -69,6 +69,7 @@ class ShardSerializer(serializers.ModelSerializer):
         ]
 
 
+@example(told=examples.RUN)
 class RunSerializer(serializers.ModelSerializer):
     submission = serializers.UUIDField(source="submission_id")
     protocol = serializers.SerializerMethodField()
@@ -123,8 +124,14 @@ class RunSerializer(serializers.ModelSerializer):
         return settings.SITE_URL + reverse("run", args=[run.pk])
 
 
-class StartSerializer(serializers.Serializer):
-    metrics = serializers.ListField(
+@extend_schema_field({"type": "array", "items": {"type": "string", "enum": sorted(METRICS)}, "minItems": 1})
+class MetricNames(serializers.ListField):
+    """For the schema, which names them all; of one that there is not, the sentence says more."""
+
+
+@example(asked=examples.START)
+class StartSerializer(Body):
+    metrics = MetricNames(
         child=serializers.CharField(max_length=40),
         required=False,
         max_length=len(METRICS),
@@ -136,6 +143,7 @@ class StartSerializer(serializers.Serializer):
     dtype = serializers.ChoiceField(choices=DTYPES, default="float32", help_text="The networks' arithmetic.")
 
 
+@example(told=examples.CHOICE)
 class ChoiceSerializer(serializers.Serializer):
     """One metric as it is offered for a submission."""
 
@@ -149,25 +157,47 @@ class ChoiceSerializer(serializers.Serializer):
     waits = serializers.CharField(help_text="Why it would wait for weights; empty where they are there.")
 
 
-class MetricsView(APIView):
+class RunQuery(Query):
+    state = serializers.ChoiceField(choices=RunState.choices, required=False)
+    metric = serializers.ChoiceField(choices=sorted(METRICS), required=False, help_text="Only runs that take it.")
+
+
+class RunPages(Pages):
+    ordering = ("-created_at",)
+    page_size = 20
+    max_page_size = 100
+
+
+class MetricsView(View):
+    pagination_class = CountedPages
+
     @extend_schema(operation_id="submission_metrics", responses=ChoiceSerializer(many=True))
     def get(self, request: Request, submission_id: UUID) -> Response:
         """Every metric that there is, and what is in the way of each for this submission."""
         submission = get_submission(Actor.of(request), submission_id, "see")
-        return Response(ChoiceSerializer(services.choices(submission), many=True).data)
+        return self.page(services.choices(submission), ChoiceSerializer)
 
 
-class RunsView(APIView):
+class RunsView(View):
+    pagination_class = RunPages
+    queries = {"GET": RunQuery}
+    rates = {"POST": "computing"}
+
     @extend_schema(operation_id="runs", responses=RunSerializer(many=True))
     def get(self, request: Request, submission_id: UUID) -> Response:
         """A submission's runs, the newest first."""
         submission = get_submission(Actor.of(request), submission_id, "see")
-        return Response(RunSerializer(runs_of(submission), many=True).data)
+        found = runs_of(submission)
+        if "state" in self.asked:
+            found = found.filter(state=self.asked["state"])
+        if "metric" in self.asked:
+            found = found.filter(metrics__contains=[self.asked["metric"]])
+        return self.page(found, RunSerializer)
 
     @extend_schema(
         operation_id="run_start",
         request=StartSerializer,
-        responses={201: RunSerializer, 409: REFUSED, 422: REFUSED},
+        responses={201: RunSerializer, **refused(409, 422)},
     )
     @idempotent
     def post(self, request: Request, submission_id: UUID) -> Response:
@@ -186,15 +216,15 @@ class RunsView(APIView):
         return Response(_told(actor, run.pk), status=status.HTTP_201_CREATED)
 
 
-class RunView(APIView):
+class RunView(View):
     @extend_schema(operation_id="run", responses=RunSerializer)
     def get(self, request: Request, run_id: UUID) -> Response:
         """How far a run has come, and its scores."""
         return Response(_told(Actor.of(request), run_id))
 
 
-class CancelView(APIView):
-    @extend_schema(operation_id="run_cancel", request=None, responses={200: RunSerializer, 409: REFUSED})
+class CancelView(View):
+    @extend_schema(operation_id="run_cancel", request=None, responses={200: RunSerializer, **refused(409)})
     def post(self, request: Request, run_id: UUID) -> Response:
         """Stop a run that has not ended."""
         actor = Actor.of(request)
@@ -202,8 +232,10 @@ class CancelView(APIView):
         return Response(_told(actor, run_id))
 
 
-class RetryView(APIView):
-    @extend_schema(operation_id="run_retry", request=None, responses={200: RunSerializer, 409: REFUSED})
+class RetryView(View):
+    rate = "computing"
+
+    @extend_schema(operation_id="run_retry", request=None, responses={200: RunSerializer, **refused(409)})
     def post(self, request: Request, run_id: UUID) -> Response:
         """Take a failed or cancelled run up again where it stopped."""
         actor = Actor.of(request)

@@ -4,28 +4,35 @@ from typing import Protocol
 from uuid import UUID
 
 from django.shortcuts import get_object_or_404
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from evalhub.asking import Body, Query, Text, View
+from evalhub.pages import CountedPages
 from evalhub.problems import Refusal
+from evalhub.schema import example, refused
 from evalhub.studies.access import Actor, get_study
 from evalhub.studies.models import Criterion, Study
-from raters import services
-from raters.models import Enrolment, Outcome, Standing
+from raters import examples, services
+from raters.models import Enrolment, EnrolmentState, Outcome, Standing
 from raters.views.review import raters_of
 from raters.views.ship import ship_tests_of
 
-CRITERION = OpenApiParameter("criterion", str, description="A criterion's key; the study's first by default.")
+PLAIN = r"^[^\u0000]+$"
 
 
-class RaterPages(LimitOffsetPagination):
-    default_limit = 100
-    max_limit = 1000
+class CriterionQuery(Query):
+    criterion = Text(PLAIN, required=False, help_text="A criterion's key.")
+
+
+class RaterQuery(Query):
+    criterion = Text(PLAIN, required=False, help_text="Whose standing is told: a key; the study's first by default.")
+    state = serializers.ChoiceField(choices=EnrolmentState.choices, required=False)
+    group = Text(PLAIN, required=False)
+    excluded = serializers.BooleanField(required=False, help_text="Whether her votes are left out.")
+    simulated = serializers.BooleanField(required=False)
 
 
 class StandingSerializer(serializers.ModelSerializer):
@@ -42,6 +49,7 @@ class Reviewed(Protocol):
     on_criterion: list[Standing]
 
 
+@example(told=examples.RATER)
 class RaterSerializer(serializers.Serializer):
     rater = serializers.UUIDField(source="rater_id")
     simulated = serializers.BooleanField(source="rater.simulated")
@@ -57,7 +65,8 @@ class RaterSerializer(serializers.Serializer):
         return StandingSerializer(found[0]).data if found else None
 
 
-class ExclusionSerializer(serializers.Serializer):
+@example(asked=examples.EXCLUSION)
+class ExclusionSerializer(Body):
     reason = serializers.CharField(
         allow_blank=True, max_length=500, help_text="Why her votes are left out; empty lets them in again."
     )
@@ -75,6 +84,7 @@ class VerdictSerializer(serializers.Serializer):
     at = serializers.DateTimeField(source="fit.created_at")
 
 
+@example(told=examples.SHIP_TEST)
 class ShipTestSerializer(serializers.Serializer):
     id = serializers.UUIDField(source="margin.pk")
     criterion = serializers.CharField(source="margin.criterion.key")
@@ -89,20 +99,26 @@ class ShipTestSerializer(serializers.Serializer):
     decided = VerdictSerializer(allow_null=True, help_text="The first that was not undecided.")
 
 
-class RatersView(ListAPIView):
-    serializer_class = RaterSerializer
-    pagination_class = RaterPages
+class RatersView(View):
+    pagination_class = CountedPages
+    queries = {"GET": RaterQuery}
 
-    @extend_schema(operation_id="list_raters", parameters=[CRITERION])
+    @extend_schema(operation_id="list_raters", responses={200: RaterSerializer(many=True), **refused(422)})
     def get(self, request: Request, slug: str) -> Response:
         """Every rater with her standing beside the newest ranking, the least trusted first; for owners."""
         study = get_study(Actor.of(request), slug, "manage")
-        page = self.paginate_queryset(raters_of(study, _criterion(study, request.query_params.get("criterion", ""))))
-        return self.get_paginated_response(RaterSerializer(page, many=True).data)
+        found = raters_of(study, _criterion(study, self.asked.get("criterion", "")))
+        lookups = {"state": "state", "group": "group", "simulated": "rater__simulated"}
+        found = found.filter(**{lookups[name]: value for name, value in self.asked.items() if name in lookups})
+        if "excluded" in self.asked:
+            found = found.filter(excluded_at__isnull=not self.asked["excluded"])
+        return self.page(found, RaterSerializer)
 
 
-class ExclusionView(APIView):
-    @extend_schema(operation_id="exclude_rater", request=ExclusionSerializer, responses=RaterSerializer)
+class ExclusionView(View):
+    @extend_schema(
+        operation_id="exclude_rater", request=ExclusionSerializer, responses={200: RaterSerializer, **refused(422)}
+    )
     def post(self, request: Request, slug: str, rater_id: UUID) -> Response:
         """Leave a rater's votes out of the rankings, for a reason, or let them in again; for owners. It is logged."""
         actor = Actor.of(request)
@@ -115,13 +131,20 @@ class ExclusionView(APIView):
         return Response(RaterSerializer(changed).data)
 
 
-class ShipTestsView(APIView):
-    @extend_schema(operation_id="list_ship_tests", responses=ShipTestSerializer(many=True))
+class ShipTestsView(View):
+    pagination_class = CountedPages
+    queries = {"GET": CriterionQuery}
+
+    @extend_schema(operation_id="list_ship_tests", responses={200: ShipTestSerializer(many=True), **refused(422)})
     def get(self, request: Request, slug: str) -> Response:
         """All margins ever registered, the newest first, with what the votes since then say."""
         actor = Actor.of(request)
         study = get_study(actor, slug, "see")
-        return Response(ShipTestSerializer(ship_tests_of(study, actor), many=True).data)
+        found = ship_tests_of(study, actor)
+        if "criterion" in self.asked:
+            criterion = _criterion(study, self.asked["criterion"])
+            found = [one for one in found if one.margin.criterion == criterion]
+        return self.page(found, ShipTestSerializer)
 
 
 def _criterion(study: Study, key: str) -> Criterion:

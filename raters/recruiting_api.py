@@ -6,19 +6,21 @@ from uuid import UUID
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from evalhub.asking import Body, Query, View
+from evalhub.pages import Pages
+from evalhub.schema import example, refused
 from evalhub.studies.access import Actor, get_study
-from raters.api import RaterPages
+from raters import examples
 from raters.models import Platform, Recruitment, VisitOutcome
 from raters.services.recruiting import close_recruitment, open_recruitment
 from raters.views.recruiting import address_of, visits_of, with_visits
 
 
-class RecruitmentSerializer(serializers.Serializer):
+@example(told=examples.RECRUITMENT, asked=examples.NEW_RECRUITMENT)
+class RecruitmentSerializer(Body):
     """A way in for raters without accounts. An open link's address is for people, the others' for their platform."""
 
     id = serializers.UUIDField(read_only=True)
@@ -43,6 +45,7 @@ class RecruitmentSerializer(serializers.Serializer):
         return address_of(self.context["request"], recruitment)
 
 
+@example(told=examples.VISIT)
 class VisitSerializer(serializers.Serializer):
     """One coming of one person. The platform's numbers are personal data."""
 
@@ -58,15 +61,42 @@ class VisitSerializer(serializers.Serializer):
     outcome = serializers.ChoiceField(choices=VisitOutcome.choices, help_text="Empty while it is under way.")
 
 
-class RecruitmentsView(APIView):
+class RecruitmentQuery(Query):
+    platform = serializers.ChoiceField(choices=Platform.choices, required=False)
+    closed = serializers.BooleanField(required=False, help_text="Whether nobody new is let in.")
+
+
+class VisitQuery(Query):
+    outcome = serializers.ChoiceField(choices=[each for each in VisitOutcome.choices if each[0]], required=False)
+    since = serializers.DateTimeField(required=False, help_text="Begun then or later.")
+
+
+class RecruitmentPages(Pages):
+    ordering = ("-created_at",)
+
+
+class VisitPages(Pages):
+    ordering = ("-started_at", "-id")
+
+
+class RecruitmentsView(View):
+    pagination_class = RecruitmentPages
+    queries = {"GET": RecruitmentQuery}
+
     @extend_schema(operation_id="list_recruitments", responses=RecruitmentSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """All ways in, the newest first, with what became of who came."""
-        study = get_study(Actor.of(request), slug, "manage")
-        return Response(RecruitmentSerializer(with_visits(study), many=True, context={"request": request}).data)
+        found = with_visits(get_study(Actor.of(request), slug, "manage"))
+        if "platform" in self.asked:
+            found = found.filter(platform=self.asked["platform"])
+        if "closed" in self.asked:
+            found = found.filter(closed_at__isnull=not self.asked["closed"])
+        return self.page(found, RecruitmentSerializer, request=request)
 
     @extend_schema(
-        operation_id="create_recruitment", request=RecruitmentSerializer, responses={201: RecruitmentSerializer}
+        operation_id="create_recruitment",
+        request=RecruitmentSerializer,
+        responses={201: RecruitmentSerializer, **refused(409, 422)},
     )
     def post(self, request: Request, slug: str) -> Response:
         """Make a way in. A platform's completion code is made where none is given."""
@@ -78,7 +108,7 @@ class RecruitmentsView(APIView):
         return Response(_shown(request, made), status=201)
 
 
-class RecruitmentClosureView(APIView):
+class RecruitmentClosureView(View):
     @extend_schema(operation_id="close_recruitment", request=None, responses=RecruitmentSerializer)
     def post(self, request: Request, slug: str, recruitment_id: UUID) -> Response:
         """Let nobody new in. Whoever came before goes on."""
@@ -89,17 +119,20 @@ class RecruitmentClosureView(APIView):
         return Response(_shown(request, found))
 
 
-class VisitsView(ListAPIView):
-    serializer_class = VisitSerializer
-    pagination_class = RaterPages
+class VisitsView(View):
+    pagination_class = VisitPages
+    queries = {"GET": VisitQuery}
 
-    @extend_schema(operation_id="list_visits")
+    @extend_schema(operation_id="list_visits", responses=VisitSerializer(many=True))
     def get(self, request: Request, slug: str, recruitment_id: UUID) -> Response:
         """Who came by one way in, the newest first."""
         study = get_study(Actor.of(request), slug, "manage")
-        found = get_object_or_404(study.recruitments, pk=recruitment_id)
-        page = self.paginate_queryset(visits_of(found))
-        return self.get_paginated_response(VisitSerializer(page, many=True).data)
+        found = visits_of(get_object_or_404(study.recruitments, pk=recruitment_id))
+        if "outcome" in self.asked:
+            found = found.filter(outcome=self.asked["outcome"])
+        if "since" in self.asked:
+            found = found.filter(started_at__gte=self.asked["since"])
+        return self.page(found, VisitSerializer)
 
 
 def _shown(request: Request, recruitment: Recruitment) -> dict[str, Any]:

@@ -4,19 +4,16 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evalhub.asking import View
+from evalhub.pages import CountedPages
+from evalhub.schema import example
 from evalhub.studies.access import Actor, get_study
 from evalhub.studies.models import Sample
+from raters import examples
 from raters.views.reports import count_shown, reported
-
-
-class ReportPages(LimitOffsetPagination):
-    default_limit = 100
-    max_limit = 1000
 
 
 class BrokenSerializer(serializers.Serializer):
@@ -30,6 +27,7 @@ class SkipsSerializer(serializers.Serializer):
     other = serializers.IntegerField()
 
 
+@example(told=examples.REPORT)
 class ReportSerializer(serializers.Serializer):
     sample = serializers.IntegerField()
     checkpoint = serializers.CharField()
@@ -40,11 +38,10 @@ class ReportSerializer(serializers.Serializer):
     shown = serializers.IntegerField(help_text="In how many comparisons it was seen, on either side, answered or not.")
 
 
-class ReportsView(ListAPIView):
-    serializer_class = ReportSerializer
-    pagination_class = ReportPages
+class ReportsView(View):
+    pagination_class = CountedPages
 
-    @extend_schema(operation_id="list_reports")
+    @extend_schema(operation_id="list_reports", responses=ReportSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """Every output that was reported or skipped, the one most often found broken first; for owners."""
         by_sample = reported(get_study(Actor.of(request), slug, "manage"))

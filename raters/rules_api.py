@@ -5,19 +5,22 @@ from typing import Any
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from evalhub.asking import Body, Query, Text, View
+from evalhub.pages import CountedPages
+from evalhub.schema import example, refused
 from evalhub.studies.access import Actor, get_study
-from raters.api import RaterPages
+from raters import examples
+from raters.api import PLAIN
 from raters.models import Gold, GoldUse, RaterRules
 from raters.services import gold_lists, golds
 from raters.services.rules import accounts, change_rules, rules_of
 
 
-class KnownAnswerSerializer(serializers.Serializer):
+@example(told=examples.KNOWN_ANSWER, asked=examples.NEW_KNOWN_ANSWER)
+class KnownAnswerSerializer(Body):
     """A pair of which the better side is known. Checkpoints by name, with `@` and the step if they have one."""
 
     id = serializers.IntegerField(read_only=True)
@@ -39,7 +42,8 @@ class KnownAnswerSerializer(serializers.Serializer):
     )
 
 
-class RulesSerializer(serializers.ModelSerializer):
+@example(told=examples.RULES, asked=examples.CHANGED_RULES)
+class RulesSerializer(Body, serializers.ModelSerializer):
     """Null asks for nothing. Shares run from 0 to 1."""
 
     currency = serializers.CharField(max_length=3, required=False)
@@ -54,6 +58,7 @@ class DecisionSerializer(serializers.Serializer):
     reasons = serializers.ListField(child=serializers.CharField())
 
 
+@example(told=examples.ACCOUNT)
 class AccountSerializer(serializers.Serializer):
     """What one rater did, what she is due, and whether her answers are used."""
 
@@ -73,23 +78,36 @@ class AccountSerializer(serializers.Serializer):
     withdrawn_at = serializers.DateTimeField(source="enrolment.withdrawn_at", allow_null=True)
 
 
-class KnownAnswersView(ListAPIView):
-    serializer_class = KnownAnswerSerializer
-    pagination_class = RaterPages
+class KnownAnswerQuery(Query):
+    use = serializers.ChoiceField(choices=GoldUse.choices, required=False)
+    prompt = Text(PLAIN, required=False, help_text="A prompt's key.")
+    retired = serializers.BooleanField(required=False)
 
-    @extend_schema(operation_id="list_known_answers")
+
+class AccountQuery(Query):
+    group = Text(PLAIN, required=False)
+
+
+class KnownAnswersView(View):
+    pagination_class = CountedPages
+    queries = {"GET": KnownAnswerQuery}
+
+    @extend_schema(operation_id="list_known_answers", responses=KnownAnswerSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """All known answers, the retired among them, with how raters do on each; for owners."""
         study = get_study(Actor.of(request), slug, "manage")
-        found = golds.found_by_raters(study)
-        listed = study.golds.select_related(
-            "better__checkpoint", "worse__checkpoint", "better__prompt", "criterion"
-        ).all()
-        page: Any = self.paginate_queryset(listed)
+        listed = study.golds.select_related("better__checkpoint", "worse__checkpoint", "better__prompt", "criterion")
+        lookups = {"use": "use", "prompt": "better__prompt__key"}
+        listed = listed.filter(**{lookups[name]: value for name, value in self.asked.items() if name in lookups})
+        if "retired" in self.asked:
+            listed = listed.filter(retired_at__isnull=not self.asked["retired"])
+        found, page = golds.found_by_raters(study), self.paginate_queryset(listed.all()) or []
         return self.get_paginated_response([_shown(gold, found.get(gold.pk, golds.Found())) for gold in page])
 
     @extend_schema(
-        operation_id="add_known_answer", request=KnownAnswerSerializer, responses={201: KnownAnswerSerializer}
+        operation_id="add_known_answer",
+        request=KnownAnswerSerializer,
+        responses={201: KnownAnswerSerializer, **refused(409, 422)},
     )
     def post(self, request: Request, slug: str) -> Response:
         """Note which of two outputs for a prompt is the better one; for owners."""
@@ -102,7 +120,7 @@ class KnownAnswersView(ListAPIView):
         return Response(_shown(gold, golds.Found()), status=201)
 
 
-class RetirementView(APIView):
+class RetirementView(View):
     @extend_schema(operation_id="retire_known_answer", request=None, responses=KnownAnswerSerializer)
     def post(self, request: Request, slug: str, gold_id: int) -> Response:
         """Use a known answer no more; a second call changes nothing. For owners."""
@@ -112,14 +130,16 @@ class RetirementView(APIView):
         return Response(_shown(gold, golds.found_by_raters(study).get(gold.pk, golds.Found())))
 
 
-class RulesView(APIView):
+class RulesView(View):
     @extend_schema(operation_id="get_rater_rules", responses=RulesSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """What the study asks of its raters, pays them for, and whose answers it uses; for owners."""
         study = get_study(Actor.of(request), slug, "manage")
         return Response(RulesSerializer(rules_of(study)).data)
 
-    @extend_schema(operation_id="change_rater_rules", request=RulesSerializer, responses=RulesSerializer)
+    @extend_schema(
+        operation_id="change_rater_rules", request=RulesSerializer, responses={200: RulesSerializer, **refused(422)}
+    )
     def patch(self, request: Request, slug: str) -> Response:
         """Set the rules that are given; for owners. Those for using answers take effect with the next ranking."""
         actor = Actor.of(request)
@@ -130,12 +150,18 @@ class RulesView(APIView):
         return Response(RulesSerializer(change_rules(study=study, actor=actor.user, **values)).data)
 
 
-class AccountsView(APIView):
+class AccountsView(View):
+    pagination_class = CountedPages
+    queries = {"GET": AccountQuery}
+
     @extend_schema(operation_id="list_rater_accounts", responses=AccountSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """For each person who has answered anything: what the rules come to, and why; for owners."""
         study = get_study(Actor.of(request), slug, "manage")
-        return Response(AccountSerializer(accounts(study), many=True).data)
+        found = accounts(study)
+        if "group" in self.asked:
+            found = [one for one in found if one.enrolment.group == self.asked["group"]]
+        return self.page(found, AccountSerializer)
 
 
 def _shown(gold: Gold, found: golds.Found) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Client:
 
     def runs(self, submission_id: str) -> list[dict[str, Any]]:
         """The machines' passes over a submission, newest first."""
-        return list(self._connection.ask("GET", f"submissions/{_word(submission_id)}/runs/"))
+        return list(self._connection.pages(f"submissions/{_word(submission_id)}/runs/"))
 
     def run(self, run_id: str) -> dict[str, Any]:
         """How far one run has come, and its scores."""
@@ -112,7 +112,7 @@ class Client:
 
     def metrics(self, submission_id: str) -> list[dict[str, Any]]:
         """Every metric that there is, and what is in the way of each for this submission."""
-        return list(self._connection.ask("GET", f"submissions/{_word(submission_id)}/metrics/"))
+        return list(self._connection.pages(f"submissions/{_word(submission_id)}/metrics/"))
 
     def leaderboard(self, study: str) -> dict[str, Any]:
         """Ratings by people and scores by machines: `rows` and the `fit` they rest on, as the API's schema says."""

@@ -1,17 +1,20 @@
 """The leaderboard for programs."""
 
 from django.core.exceptions import PermissionDenied
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from evalhub.leaderboard import downloads
+from evalhub.asking import Query, Text, View
+from evalhub.leaderboard import downloads, examples
 from evalhub.leaderboard.curves import curves
 from evalhub.leaderboard.matrix import head_to_head
-from evalhub.leaderboard.measures import measure
-from evalhub.leaderboard.questions import WITHHELD, Question, ask
+from evalhub.leaderboard.measures import measure, measures
+from evalhub.leaderboard.questions import POOLED, WITHHELD, Question, ask
+from evalhub.pages import CountedPages
+from evalhub.problems import Refusal
+from evalhub.schema import example, refused
 from evalhub.studies.access import Actor, get_study
 from raters import services
 
@@ -83,6 +86,7 @@ class FitSerializer(serializers.Serializer):
     warnings = serializers.ListField(child=serializers.CharField())
 
 
+@example(told=examples.LEADERBOARD)
 class LeaderboardSerializer(serializers.Serializer):
     study = serializers.CharField()
     criterion = serializers.CharField(allow_null=True, help_text="Null: all criteria pooled.")
@@ -96,6 +100,7 @@ class LeaderboardSerializer(serializers.Serializer):
     rows = RowSerializer(many=True)
 
 
+@example(told=examples.PAIR)
 class PairSerializer(serializers.Serializer):
     checkpoint = serializers.CharField()
     against = serializers.CharField()
@@ -107,32 +112,40 @@ class PairSerializer(serializers.Serializer):
     probability_better = serializers.FloatField(allow_null=True)
 
 
+@example(told=examples.CURVE)
 class CurveSerializer(serializers.Serializer):
     family = serializers.CharField()
     steps = serializers.ListField(child=serializers.DictField())
 
 
-def _parameter(name: str, description: str) -> OpenApiParameter:
-    return OpenApiParameter(name, str, description=description)
+PLAIN = r"^[^\u0000]+$"
 
 
-RANKING = [
-    _parameter("criterion", "A criterion's key; the study's first by default; * for all pooled."),
-    _parameter("fit", "The id of a frozen ranking; the newest by default."),
-    _parameter("tag", "Only prompts with this tag."),
-    OpenApiParameter("raters", str, enum=["people", "simulated"], description="Only votes of these."),
-    _parameter("group", "Only raters of this group."),
-    _parameter("since", "Only votes from this day on (UTC)."),
-    _parameter("until", "Only votes up to this day (UTC)."),
-    OpenApiParameter("excluded", str, enum=["counted"], description="Count excluded raters too."),
-    OpenApiParameter("weighting", str, enum=["trust", "propensity"], description="How votes weigh."),
-    OpenApiParameter("model", str, enum=["bradley-terry"], description="Instead of Davidson."),
-    _parameter("covariates", "To allow for, with commas: resolution, aspect, duration, latency."),
-]
+class RankingQuery(Query):
+    criterion = Text(PLAIN, required=False, help_text="A key; the study's first by default; * for all pooled.")
+    fit = serializers.UUIDField(required=False, help_text="The id of a frozen ranking; the newest by default.")
+    tag = Text(PLAIN, required=False, help_text="Only prompts with this tag.")
+    raters = serializers.ChoiceField(["people", "simulated"], required=False, help_text="Only votes of these.")
+    group = Text(PLAIN, required=False, help_text="Only raters of this group.")
+    since = serializers.DateField(required=False, help_text="Only votes from this day on (UTC).")
+    until = serializers.DateField(required=False, help_text="Only votes up to this day (UTC).")
+    excluded = serializers.ChoiceField(["counted"], required=False, help_text="Count excluded raters too.")
+    weighting = serializers.ChoiceField(["trust", "propensity"], required=False, help_text="How votes weigh.")
+    model = serializers.ChoiceField(["davidson", "bradley-terry"], required=False, help_text="Davidson by default.")
+    covariates = Text(
+        PLAIN, required=False, help_text="To allow for, with commas: resolution, aspect, duration, latency."
+    )
 
 
-class LeaderboardView(APIView):
-    @extend_schema(operation_id="study_leaderboard", parameters=RANKING, responses=LeaderboardSerializer)
+class CurvesQuery(RankingQuery):
+    measure = Text(PLAIN, required=False, help_text="`rating`, or a metric's column; the rating by default.")
+
+
+class LeaderboardView(View):
+    queries = {"GET": RankingQuery, "POST": RankingQuery}
+    rates = {"POST": "computing"}
+
+    @extend_schema(operation_id="study_leaderboard", responses={200: LeaderboardSerializer, **refused(422)})
     def get(self, request: Request, slug: str) -> Response:
         """Ratings by people and scores by machines, best rating first.
 
@@ -141,19 +154,26 @@ class LeaderboardView(APIView):
         return Response(downloads.document(_asked(request, slug)))
 
     @extend_schema(
-        operation_id="study_leaderboard_ask", parameters=RANKING, request=None, responses={202: LeaderboardSerializer}
+        operation_id="study_leaderboard_ask",
+        request=None,
+        responses={202: LeaderboardSerializer, **refused(409, 422)},
     )
     def post(self, request: Request, slug: str) -> Response:
         """Have the ranking of a slice made, unless it is being made; then get it until `unfinished` is null."""
         question = _asked(request, slug)
         if question.withheld:
             raise PermissionDenied(WITHHELD)
-        services.ask_for_fit(study=question.study, criterion=question.criterion, slice=question.slice)
+        services.ask_for_fit(
+            study=question.study, criterion=question.criterion, slice=question.slice, actor=Actor.of(request).user
+        )
         return Response(downloads.document(_asked(request, slug)), status=202)
 
 
-class HeadToHeadView(APIView):
-    @extend_schema(operation_id="study_head_to_head", parameters=RANKING, responses=PairSerializer(many=True))
+class HeadToHeadView(View):
+    pagination_class = CountedPages
+    queries = {"GET": RankingQuery}
+
+    @extend_schema(operation_id="study_head_to_head", responses={200: PairSerializer(many=True), **refused(422)})
     def get(self, request: Request, slug: str) -> Response:
         """Every contestant against every other."""
         matrix = head_to_head(_asked(request, slug).board())
@@ -172,19 +192,21 @@ class HeadToHeadView(APIView):
             for second, pair in zip(matrix.contestants if matrix else (), row, strict=True)
             if pair is not None
         ]
-        return Response(pairs)
+        return self.page(pairs, PairSerializer)
 
 
-class CurvesView(APIView):
-    @extend_schema(
-        operation_id="study_curves",
-        parameters=[*RANKING, _parameter("measure", "`rating`, or a metric's column; the rating by default.")],
-        responses=CurveSerializer(many=True),
-    )
+class CurvesView(View):
+    pagination_class = CountedPages
+    queries = {"GET": CurvesQuery}
+
+    @extend_schema(operation_id="study_curves", responses={200: CurveSerializer(many=True), **refused(422)})
     def get(self, request: Request, slug: str) -> Response:
         """Each family's checkpoints over their training steps."""
         board = _asked(request, slug).board()
-        by = measure(board, request.query_params.get("measure", ""))
+        wanted = self.asked.get("measure", "")
+        if wanted and wanted not in (offered := [one.key for one in measures(board)]):
+            raise Refusal(f"Nothing that is called “{wanted[:80]}” is measured here; there is {', '.join(offered)}.")
+        by = measure(board, wanted)
         found = [
             {
                 "family": curve.family,
@@ -201,9 +223,14 @@ class CurvesView(APIView):
             }
             for curve in curves(board, by)
         ]
-        return Response(found)
+        return self.page(found, CurveSerializer)
 
 
 def _asked(request: Request, slug: str) -> Question:
+    """Raises: Refusal for a criterion that there is not; a page would show the first instead."""
     actor = Actor.of(request)
-    return ask(actor, get_study(actor, slug, "see"), request.query_params)
+    question = ask(actor, get_study(actor, slug, "see"), request.query_params)
+    named = request.query_params.get("criterion")
+    if named is not None and named not in (known := [POOLED, *(one.key for one in question.criteria)]):
+        raise Refusal(f"The study has no criterion “{named[:80]}”; it has {', '.join(known[1:])}, or * for all pooled.")
+    return question

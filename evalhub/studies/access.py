@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -29,6 +30,7 @@ REASONS = {
 }
 
 
+ONLY_READS = "This token may only read; make one with the scope “Read and submit” for that."
 NO_STUDIES = "Creating a study takes an administrator, or an owner or researcher of another study."
 
 
@@ -52,6 +54,12 @@ def visible_studies(actor: Actor) -> StudyQuerySet:
     if actor.token and actor.token.study_id:
         studies = studies.filter(pk=actor.token.study_id)
     return studies
+
+
+def tokens_of(actor: Actor) -> "QuerySet[ApiToken]":
+    """Her own, as far as the token she signs with reaches: one that is bound to a study sees its like only."""
+    tokens = ApiToken.objects.filter(user=actor.user).select_related("study")
+    return tokens.filter(study=actor.token.study_id) if actor.token and actor.token.study_id else tokens
 
 
 def get_study(actor: Actor, slug: str, right: str) -> Study:
@@ -134,4 +142,4 @@ def _require(actor: Actor, role: str, right: str) -> None:
     if right not in RIGHTS.get(role, frozenset()):
         raise PermissionDenied(str(REASONS[right]).format(role=role or "none"))
     if actor.token and actor.token.scope == TokenScope.READ and right != "see":
-        raise PermissionDenied("This token may only read; make one with the scope “Read and submit” for that.")
+        raise PermissionDenied(ONLY_READS)

@@ -1,24 +1,24 @@
 """The API for programs: log in, look at studies, submit outputs. Everything goes through `access`."""
 
-import uuid
+from datetime import timedelta
+from uuid import UUID
 
 from django.contrib.auth import authenticate
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
-from rest_framework.views import APIView
 
+from evalhub.asking import View
+from evalhub.pages import Pages
 from evalhub.problems import Refusal
+from evalhub.schema import refused
 from evalhub.studies import services
 from evalhub.studies.access import (
     NO_STUDIES,
@@ -27,10 +27,18 @@ from evalhub.studies.access import (
     get_submission,
     get_submission_to_withdraw,
     may_create_studies,
+    tokens_of,
     visible_studies,
 )
 from evalhub.studies.idempotency import idempotent
-from evalhub.studies.models import ApiToken, Prompt, Study, Submission, User
+from evalhub.studies.models import ApiToken, Submission, User
+from evalhub.studies.queries import (
+    PromptQuery,
+    StudyQuery,
+    SubmissionQuery,
+    narrowed_studies,
+    narrowed_submissions,
+)
 from evalhub.studies.serializers import (
     AddedPromptsSerializer,
     LoginSerializer,
@@ -42,6 +50,7 @@ from evalhub.studies.serializers import (
     StudySerializer,
     SubmissionSerializer,
     SubmissionSummarySerializer,
+    TokenInListSerializer,
     TokenSerializer,
     UsageSerializer,
     WithdrawalSerializer,
@@ -55,13 +64,17 @@ class WrongLogin(Refusal):
     status = 401
 
 
-class LoginView(APIView):
+class LoginView(View):
     authentication_classes = ()
     permission_classes = (AllowAny,)
-    throttle_classes = (ScopedRateThrottle,)
-    throttle_scope = "login"
+    rate = "login"
 
-    @extend_schema(operation_id="login", auth=[], request=LoginSerializer, responses={201: TokenSerializer})
+    @extend_schema(
+        operation_id="login",
+        auth=[],
+        request=LoginSerializer,
+        responses={201: TokenSerializer, **refused(401, 403, 404)},
+    )
     def post(self, request: Request) -> Response:
         """Exchange a name and a password for a token."""
         asked = LoginSerializer(data=request.data)
@@ -70,13 +83,22 @@ class LoginView(APIView):
         user = authenticate(request._request, username=who["username"], password=who["password"])
         if not isinstance(user, User):
             raise WrongLogin("No active account has this name and password; check both, or reset the password.")
-        token, secret = services.create_token(user=user, name=who["name"], scope=who["scope"])
+        days, slug = who["days"], who["study"]
+        token, secret = services.create_token(
+            user=user,
+            name=who["name"],
+            scope=who["scope"],
+            study=get_study(Actor(user), slug, "see") if slug else None,
+            expiry=timedelta(days=days) if days else None,
+        )
         told = TokenSerializer({"token": secret, "expiry": token.expiry})
         return Response(told.data, status=status.HTTP_201_CREATED)
 
 
-class LogoutView(APIView):
-    @extend_schema(operation_id="logout", request=None, responses={204: None})
+class LogoutView(View):
+    is_for_reading_tokens_too = True  # which may give itself up
+
+    @extend_schema(operation_id="logout", request=None, responses={204: None, **refused(422)})
     def post(self, request: Request) -> Response:
         """Revoke the token that signs this request."""
         if not isinstance(request.auth, ApiToken):
@@ -85,25 +107,48 @@ class LogoutView(APIView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class StudyPages(CursorPagination):
+class TokenPages(Pages):
+    ordering = ("-created",)
+
+
+class TokensView(View):
+    pagination_class = TokenPages
+
+    @extend_schema(operation_id="tokens", responses=TokenInListSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        """Your tokens, the newest first: what each may do, until when, and when it was last used.
+
+        A token that is bound to a study sees only those bound to the same.
+        """
+        return self.page(tokens_of(Actor.of(request)), TokenInListSerializer)
+
+
+class TokenView(View):
+    @extend_schema(operation_id="revoke_token", responses={204: None})
+    def delete(self, request: Request, token_id: str) -> Response:
+        """Revoke one of your tokens."""
+        services.revoke_token(token=get_object_or_404(tokens_of(Actor.of(request)), pk=token_id))
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class StudyPages(Pages):
     ordering = ("slug",)
 
 
-class StudyListView(ListAPIView):
-    serializer_class = StudySerializer
+class StudiesView(View):
     pagination_class = StudyPages
+    queries = {"GET": StudyQuery}
 
-    def get_queryset(self) -> QuerySet[Study]:
-        if getattr(self, "swagger_fake_view", False):  # the schema is drawn without a user
-            return Study.objects.none()
-        return visible_studies(Actor.of(self.request))
-
-    @extend_schema(operation_id="studies")
+    @extend_schema(operation_id="studies", responses=StudySerializer(many=True))
     def get(self, request: Request) -> Response:
         """The studies that you are a member of."""
-        return self.list(request)
+        return self.page(narrowed_studies(visible_studies(Actor.of(request)), self.asked), StudySerializer)
 
-    @extend_schema(operation_id="create_study", request=NewStudySerializer, responses={201: StudySerializer})
+    @extend_schema(
+        operation_id="create_study",
+        request=NewStudySerializer,
+        responses={201: StudySerializer, **refused(409, 422)},
+    )
     def post(self, request: Request) -> Response:
         """Make a draft, of which you become the owner."""
         actor = Actor.of(request)
@@ -120,14 +165,14 @@ class StudyListView(ListAPIView):
         return Response(StudySerializer(study).data, status=status.HTTP_201_CREATED)
 
 
-class StudyView(APIView):
+class StudyView(View):
     @extend_schema(operation_id="study", responses=StudySerializer)
     def get(self, request: Request, slug: str) -> Response:
         """One study."""
         return Response(StudySerializer(get_study(Actor.of(request), slug, "see")).data)
 
 
-class QuotaView(APIView):
+class QuotaView(View):
     @extend_schema(operation_id="quota", responses=UsageSerializer)
     def get(self, request: Request, slug: str) -> Response:
         """How many bytes the study holds, has been promised, and takes."""
@@ -145,31 +190,28 @@ class QuotaView(APIView):
         return Response(UsageSerializer(services.usage(study)).data)
 
 
-class PromptPages(CursorPagination):
+class PromptPages(Pages):
     ordering = ("position", "id")
     page_size = 1000
 
 
-class PromptListView(ListAPIView):
+class PromptsView(View):
     parser_classes = (MultiPartParser,)
-    serializer_class = PromptSerializer
     pagination_class = PromptPages
+    queries = {"GET": PromptQuery}
 
-    def get_queryset(self) -> QuerySet[Prompt]:
-        if getattr(self, "swagger_fake_view", False):
-            return Prompt.objects.none()
-        study = get_study(Actor.of(self.request), self.kwargs["slug"], "see")
-        return study.prompts.select_related("source", "mask", "reference")
-
-    @extend_schema(operation_id="prompts")
+    @extend_schema(operation_id="prompts", responses=PromptSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """What every contestant of the study is asked."""
-        return self.list(request)
+        prompts = get_study(Actor.of(request), slug, "see").prompts.select_related("source", "mask", "reference")
+        if "tag" in self.asked:
+            prompts = prompts.filter(tags__contains=[self.asked["tag"]])
+        return self.page(prompts, PromptSerializer)
 
     @extend_schema(
         operation_id="add_prompts",
         request={"multipart/form-data": PromptFilesSerializer},
-        responses={201: AddedPromptsSerializer},
+        responses={201: AddedPromptsSerializer, **refused(409, 422)},
     )
     def post(self, request: Request, slug: str) -> Response:
         """Add prompts to a draft, with their sources, masks and references: all of them, or none."""
@@ -181,26 +223,26 @@ class PromptListView(ListAPIView):
         return Response({"added": count}, status=status.HTTP_201_CREATED)
 
 
-class SubmissionPages(CursorPagination):
+class SubmissionPages(Pages):
     ordering = ("-created_at", "-id")
 
 
-class SubmissionListView(ListAPIView):
-    serializer_class = SubmissionSummarySerializer
+class SubmissionsView(View):
     pagination_class = SubmissionPages
+    queries = {"GET": SubmissionQuery}
 
-    def get_queryset(self) -> QuerySet[Submission]:
-        if getattr(self, "swagger_fake_view", False):
-            return Submission.objects.none()
-        study = get_study(Actor.of(self.request), self.kwargs["slug"], "see")
-        return Submission.objects.filter(checkpoint__study=study).select_related("checkpoint__study")
-
-    @extend_schema(operation_id="submissions")
+    @extend_schema(operation_id="submissions", responses=SubmissionSummarySerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """What has been submitted to the study, newest first."""
-        return self.list(request)
+        study = get_study(Actor.of(request), slug, "see")
+        found = Submission.objects.filter(checkpoint__study=study).select_related("checkpoint__study")
+        return self.page(narrowed_submissions(found, self.asked), SubmissionSummarySerializer)
 
-    @extend_schema(operation_id="submit", request=ManifestSerializer, responses=SubmissionSerializer)
+    @extend_schema(
+        operation_id="submit",
+        request=ManifestSerializer,
+        responses={200: SubmissionSerializer, **refused(409, 422)},
+    )
     def post(self, request: Request, slug: str) -> Response:
         """Begin a submission or go on with one; answers with the files that are still to be sent."""
         actor = Actor.of(request)
@@ -213,25 +255,29 @@ class SubmissionListView(ListAPIView):
         return Response(SubmissionSerializer(submission).data)
 
 
-class SubmissionView(APIView):
+class SubmissionView(View):
     @extend_schema(operation_id="submission", responses=SubmissionSerializer)
-    def get(self, request: Request, submission_id: uuid.UUID) -> Response:
+    def get(self, request: Request, submission_id: UUID) -> Response:
         """How far a submission has come."""
         return Response(SubmissionSerializer(get_submission(Actor.of(request), submission_id, "see")).data)
 
 
-class CompleteView(APIView):
-    @extend_schema(operation_id="complete", request=None, responses=SubmissionSerializer)
-    def post(self, request: Request, submission_id: uuid.UUID) -> Response:
+class CompleteView(View):
+    @extend_schema(operation_id="complete", request=None, responses={200: SubmissionSerializer, **refused(409, 422)})
+    def post(self, request: Request, submission_id: UUID) -> Response:
         """Ask that a submission be complete: the same answer when it is, 409 with what is missing when not."""
         submission = get_submission(Actor.of(request), submission_id, "submit")
         return Response(SubmissionSerializer(services.complete_submission(submission=submission)).data)
 
 
-class WithdrawView(APIView):
-    @extend_schema(operation_id="withdraw", request=WithdrawalSerializer, responses=SubmissionSummarySerializer)
+class WithdrawView(View):
+    @extend_schema(
+        operation_id="withdraw",
+        request=WithdrawalSerializer,
+        responses={200: SubmissionSummarySerializer, **refused(409, 422)},
+    )
     @idempotent
-    def post(self, request: Request, submission_id: uuid.UUID) -> Response:
+    def post(self, request: Request, submission_id: UUID) -> Response:
         """Withdraw the submission's checkpoint: it stays listed, with its votes, and raters are not shown it again."""
         actor = Actor.of(request)
         submission = get_submission_to_withdraw(actor, submission_id)
@@ -243,10 +289,12 @@ class WithdrawView(APIView):
         return Response(SubmissionSummarySerializer(submission).data)
 
 
-class RestoreView(APIView):
-    @extend_schema(operation_id="restore", request=None, responses=SubmissionSummarySerializer)
+class RestoreView(View):
+    @extend_schema(
+        operation_id="restore", request=None, responses={200: SubmissionSummarySerializer, **refused(409, 422)}
+    )
     @idempotent
-    def post(self, request: Request, submission_id: uuid.UUID) -> Response:
+    def post(self, request: Request, submission_id: UUID) -> Response:
         """Take the withdrawal of the submission's checkpoint back."""
         actor = Actor.of(request)
         submission = get_submission_to_withdraw(actor, submission_id)
@@ -254,8 +302,8 @@ class RestoreView(APIView):
         return Response(SubmissionSummarySerializer(submission).data)
 
 
-class NothingView(APIView):
-    """Every address below /api/v1/ that is none."""
+class NothingView(View):
+    """Every address below /api/ that is none."""
 
     permission_classes = (AllowAny,)
     schema = None

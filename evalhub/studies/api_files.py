@@ -3,22 +3,19 @@
 import re
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import HttpRequest, UnreadablePostError
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRequest, extend_schema
 from rest_framework import status
-from rest_framework.generics import ListAPIView
-from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
-from rest_framework.views import APIView
 
+from evalhub.asking import View
+from evalhub.pages import Pages
 from evalhub.problems import Refusal, TooLarge
+from evalhub.schema import refused
 from evalhub.studies import services
 from evalhub.studies.access import Actor, get_submission
 from evalhub.studies.models import EntryState, ManifestEntry, Submission
@@ -26,6 +23,7 @@ from evalhub.studies.serializers import MOST_MISSING, OffsetSerializer, Promised
 from evalhub.studies.services import CutOff
 
 PIECE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18})", re.ASCII)
+BYTES = OpenApiExample("A file", "the bytes of cat/0.png")
 
 
 class LengthRequired(Refusal):
@@ -48,37 +46,28 @@ class Piece:
     total: int
 
 
-class MissingPages(CursorPagination):
+class MissingPages(Pages):
     ordering = ("id",)
-    page_size = MOST_MISSING
+    page_size = max_page_size = MOST_MISSING
 
 
-class MissingView(ListAPIView):
-    serializer_class = PromisedSerializer
+class MissingView(View):
     pagination_class = MissingPages
 
-    def get_queryset(self) -> QuerySet[ManifestEntry]:
-        if getattr(self, "swagger_fake_view", False):  # the schema is drawn without a user
-            return ManifestEntry.objects.none()
-        self.submission = get_submission(Actor.of(self.request), self.kwargs["submission_id"], "see")
-        return self.submission.entries.outstanding().only("path", "sha256", "size")
-
-    def get_serializer(self, *arguments: Any, **options: Any) -> BaseSerializer[ManifestEntry]:
-        if hasattr(self, "submission"):
-            options["context"] = {"here": services.part_sizes(self.submission)}
-        return PromisedSerializer(*arguments, **options)
-
-    @extend_schema(operation_id="missing")
+    @extend_schema(operation_id="missing", responses=PromisedSerializer(many=True))
     def get(self, request: Request, submission_id: uuid.UUID) -> Response:
         """What of a submission is still to be sent; files that arrived and did not do are among it."""
-        return self.list(request)
+        submission = get_submission(Actor.of(request), submission_id, "see")
+        outstanding = submission.entries.outstanding().only("path", "sha256", "size")
+        return self.page(outstanding, PromisedSerializer, here=services.part_sizes(submission))
 
 
-class FileView(APIView):
+class FileView(View):
+    rate = "files"
     # The body is read as it comes, by the service; a parser would hold it in memory.
     parser_classes = ()
 
-    @extend_schema(operation_id="file_offset", responses=OffsetSerializer)
+    @extend_schema(operation_id="file_offset", responses={200: OffsetSerializer, **refused(409)})
     def get(self, request: Request, submission_id: uuid.UUID, sha256: str) -> Response:
         """How many bytes of a promised file are here; HEAD says the same in the header `Upload-Offset`."""
         submission = get_submission(Actor.of(request), submission_id, "submit")
@@ -95,18 +84,14 @@ class FileView(APIView):
                 description="`bytes FIRST-LAST/SIZE`, for a file that comes in pieces, one after the other: FIRST is "
                 "the number of bytes that are here. `bytes */SIZE`, with no body, has a file taken whose bytes are all "
                 "here.",
+                pattern=PIECE.pattern,
             )
         ],
-        request={"application/octet-stream": OpenApiTypes.BINARY},
+        request={"application/octet-stream": OpenApiRequest(OpenApiTypes.BINARY, examples=[BYTES])},
         responses={
             200: ReceivedSerializer,
             202: OffsetSerializer,
-            400: OpenApiResponse(description="The body ended early, or the Content-Range is none."),
-            409: OpenApiResponse(description="No such file is promised; or the piece begins elsewhere: see `offset`."),
-            411: OpenApiResponse(description="No Content-Length."),
-            413: OpenApiResponse(description="More bytes than are taken."),
-            422: OpenApiResponse(description="The file arrived and does not do; the detail says why."),
-            507: OpenApiResponse(description="The site has no room left."),
+            **refused(400, 409, 410, 411, 413, 422, 507),
         },
     )
     def put(self, request: Request, submission_id: uuid.UUID, sha256: str) -> Response:

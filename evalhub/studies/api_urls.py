@@ -11,16 +11,23 @@ class Sha256Converter(StringConverter):
     regex = "[0-9a-f]{64}"
 
 
+class DigestConverter(StringConverter):
+    regex = "[0-9a-f]{1,128}"
+
+
 register_converter(Sha256Converter, "sha256")
+register_converter(DigestConverter, "digest")
 
 urlpatterns: list[URLPattern] = [
     path("login/", api.LoginView.as_view(), name="login"),
     path("logout/", api.LogoutView.as_view(), name="logout"),
-    path("studies/", api.StudyListView.as_view(), name="studies"),
+    path("tokens/", api.TokensView.as_view(), name="tokens"),
+    path("tokens/<digest:token_id>/", api.TokenView.as_view(), name="token"),
+    path("studies/", api.StudiesView.as_view(), name="studies"),
     path("studies/<slug:slug>/", api.StudyView.as_view(), name="study"),
     path("studies/<slug:slug>/quota/", api.QuotaView.as_view(), name="quota"),
-    path("studies/<slug:slug>/prompts/", api.PromptListView.as_view(), name="prompts"),
-    path("studies/<slug:slug>/submissions/", api.SubmissionListView.as_view(), name="submissions"),
+    path("studies/<slug:slug>/prompts/", api.PromptsView.as_view(), name="prompts"),
+    path("studies/<slug:slug>/submissions/", api.SubmissionsView.as_view(), name="submissions"),
     path("submissions/<uuid:submission_id>/", api.SubmissionView.as_view(), name="submission"),
     path("submissions/<uuid:submission_id>/complete/", api.CompleteView.as_view(), name="complete"),
     path("submissions/<uuid:submission_id>/withdraw/", api.WithdrawView.as_view(), name="withdraw"),

@@ -3,12 +3,16 @@
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
+from rest_framework.request import Request
 
-from evalhub.studies.models import ApiToken, User
+from evalhub.studies.access import ONLY_READS
+from evalhub.studies.models import ApiToken, TokenScope, User
 
 # A training job sends thousands of requests; one note a minute tells as much as one for each.
 NOTE_EVERY = timedelta(minutes=1)
@@ -31,6 +35,16 @@ class TokenAuthentication(KnoxTokenAuthentication):
         return user, found
 
 
+class Allowed(IsAuthenticated):
+    """Whoever is signed in; a token that only reads gets past no method that writes, whatever the view looks at."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        writes = request.method not in SAFE_METHODS and not getattr(view, "is_for_reading_tokens_too", False)
+        if writes and isinstance(request.auth, ApiToken) and request.auth.scope == TokenScope.READ:
+            raise PermissionDenied(ONLY_READS)
+        return bool(super().has_permission(request, view))
+
+
 class TokenScheme(KnoxTokenScheme):
     """How the OpenAPI schema describes it."""
 
@@ -38,4 +52,9 @@ class TokenScheme(KnoxTokenScheme):
     name = "token"
 
     def get_security_definition(self, auto_schema: Any) -> Any:
-        return {"type": "apiKey", "in": "header", "name": "Authorization", "description": "`Token evh_…`"}
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Authorization",
+            "description": "The word `Token`, a space, and a token: `Token evh_…`. One of the scope “Read” only reads.",
+        }

@@ -7,25 +7,57 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from evalhub.studies.models import Checkpoint, Media, Modality, Prompt, Study, Submission, TokenScope
+from evalhub.asking import Body, Text
+from evalhub.schema import example
+from evalhub.studies import examples
+from evalhub.studies.models import ApiToken, Checkpoint, Media, Modality, Prompt, Study, Submission, TokenScope
 from evalhub.studies.services import CheckpointFacts, ManifestFile, part_sizes, read_files, report
-from evalhub.studies.services.manifest import BIGGEST
+from evalhub.studies.services.manifest import BIGGEST, LENGTHS, LONGEST
 
 MOST_MISSING = 10_000  # are listed in one answer
+CONTROLS = r"\u0000-\u001f\u007f"
+PLAIN = rf"^[^{CONTROLS}]*$"
 
 
-class LoginSerializer(serializers.Serializer):
-    username = serializers.CharField()
-    password = serializers.CharField(trim_whitespace=False)
+@example(asked=examples.LOGIN)
+class LoginSerializer(Body):
+    username = serializers.CharField(max_length=150)
+    password = serializers.CharField(trim_whitespace=False, max_length=4096)
     name = serializers.CharField(default="evalhub login", max_length=80, help_text="To know the token by later.")
     scope = serializers.ChoiceField(TokenScope.choices, default=TokenScope.SUBMIT)
+    study = serializers.SlugField(default="", allow_blank=True, help_text="Empty: every study of yours.")
+    days = serializers.IntegerField(
+        default=None,
+        allow_null=True,
+        min_value=1,
+        max_value=365,
+        help_text="Null: as long as the site lets tokens live.",
+    )
 
 
+@example(told=examples.NEW_TOKEN)
 class TokenSerializer(serializers.Serializer):
     token = serializers.CharField(help_text="Shown once; only a hash of it is kept.")
     expiry = serializers.DateTimeField()
 
 
+@example(told=examples.TOKEN)
+class TokenInListSerializer(serializers.ModelSerializer):
+    """One of your tokens; what it opens by was shown once."""
+
+    id = serializers.CharField(source="pk")
+    begins_with = serializers.SerializerMethodField()
+    study = serializers.CharField(source="study.slug", default=None, allow_null=True, help_text="Null: all.")
+
+    class Meta:
+        model = ApiToken
+        fields: ClassVar = ["id", "name", "begins_with", "scope", "study", "created", "expiry", "last_used_at"]
+
+    def get_begins_with(self, token: ApiToken) -> str:
+        return str(token.token_key[:8])
+
+
+@example(told=examples.STUDY)
 class StudySerializer(serializers.ModelSerializer):
     prompts = serializers.SerializerMethodField()
     url = serializers.SerializerMethodField()
@@ -51,7 +83,7 @@ class StudySerializer(serializers.ModelSerializer):
         return settings.SITE_URL + reverse("study", args=[study.slug])
 
 
-class QuestionSerializer(serializers.Serializer):
+class QuestionSerializer(Body):
     """One question that raters answer about every pair."""
 
     name = serializers.CharField(max_length=80)
@@ -61,10 +93,11 @@ class QuestionSerializer(serializers.Serializer):
     allows_both_bad = serializers.BooleanField(default=True)
 
 
-class NewStudySerializer(serializers.Serializer):
+@example(asked=examples.NEW_STUDY)
+class NewStudySerializer(Body):
     """A draft; without questions it asks which picture is better."""
 
-    slug = serializers.CharField(max_length=64)
+    slug = Text("^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$", max_length=64)
     name = serializers.CharField(max_length=200)
     modality = serializers.ChoiceField(choices=Modality.choices, default=Modality.IMAGE)
     description = serializers.CharField(required=False, default="", allow_blank=True)
@@ -73,7 +106,8 @@ class NewStudySerializer(serializers.Serializer):
     questions = QuestionSerializer(many=True, required=False)
 
 
-class PromptFilesSerializer(serializers.Serializer):
+@example(asked=examples.PROMPT_FILES, media_type="multipart/form-data")
+class PromptFilesSerializer(Body):
     """A list of prompts with the files that it names, or a zip that holds both."""
 
     prompt_list = serializers.FileField(required=False)
@@ -86,6 +120,7 @@ class PromptFilesSerializer(serializers.Serializer):
         return attrs
 
 
+@example(told={"added": 200})
 class AddedPromptsSerializer(serializers.Serializer):
     added = serializers.IntegerField()
 
@@ -96,6 +131,7 @@ class MediaSerializer(serializers.ModelSerializer):
         fields: ClassVar = ["sha256", "size", "kind", "format", "width", "height"]
 
 
+@example(told=examples.PROMPT)
 class PromptSerializer(serializers.ModelSerializer):
     class Meta:
         model = Prompt
@@ -129,6 +165,7 @@ class CheckpointSerializer(serializers.ModelSerializer):
         ]
 
 
+@example(told=examples.MISSING)
 class PromisedSerializer(serializers.Serializer):
     """A promised file. The context's `here` has, by hash, the bytes of those that came in part."""
 
@@ -142,17 +179,20 @@ class PromisedSerializer(serializers.Serializer):
         return int(self.context.get("here", {}).get(sha256, 0))
 
 
+@example(told=examples.OFFSET)
 class OffsetSerializer(serializers.Serializer):
     offset = serializers.IntegerField(help_text="So many bytes of the file are here; the next piece begins there.")
     size = serializers.IntegerField()
 
 
-class QuotaSerializer(serializers.Serializer):
+@example(asked=examples.QUOTA)
+class QuotaSerializer(Body):
     quota_bytes = serializers.IntegerField(
         min_value=1, max_value=BIGGEST, allow_null=True, help_text="Null: as many as there is room for."
     )
 
 
+@example(told=examples.USAGE)
 class UsageSerializer(serializers.Serializer):
     quota_bytes = serializers.IntegerField(source="quota", allow_null=True, help_text="Null: no quota.")
     held_bytes = serializers.IntegerField(source="held", help_text="Each file once; the prompts' files among them.")
@@ -174,6 +214,7 @@ class SubmissionReportSerializer(serializers.Serializer):
     )
 
 
+@example(told=examples.SUBMISSION_SUMMARY)
 class SubmissionSummarySerializer(serializers.ModelSerializer):
     study = serializers.CharField(source="checkpoint.study.slug")
     checkpoint = CheckpointSerializer()
@@ -187,6 +228,7 @@ class SubmissionSummarySerializer(serializers.ModelSerializer):
         return settings.SITE_URL + reverse("submission", args=[submission.pk])
 
 
+@example(told=examples.SUBMISSION)
 class SubmissionSerializer(SubmissionSummarySerializer):
     files = serializers.IntegerField()
     received = serializers.IntegerField()
@@ -224,24 +266,27 @@ class SubmissionSerializer(SubmissionSummarySerializer):
         return told
 
 
-class CheckpointFactsSerializer(serializers.Serializer):
-    name = serializers.CharField()
-    family = serializers.CharField(default="", allow_blank=True)
+class CheckpointFactsSerializer(Body):
+    name = Text(rf"^[^\s{CONTROLS}]([^{CONTROLS}]*[^\s{CONTROLS}])?$", max_length=LENGTHS["name"])
+    family = Text(PLAIN, default="", allow_blank=True, max_length=LENGTHS["family"])
     step = serializers.IntegerField(default=None, allow_null=True, min_value=0, max_value=BIGGEST)
-    latency_p50 = serializers.FloatField(default=None, allow_null=True, help_text="Seconds per output.")
-    latency_p95 = serializers.FloatField(default=None, allow_null=True, help_text="Seconds per output.")
-    price = serializers.FloatField(default=None, allow_null=True, help_text="US dollars per output.")
-    gpu = serializers.CharField(default="", allow_blank=True)
-    dtype = serializers.CharField(default="", allow_blank=True)
-    notes = serializers.CharField(default="", allow_blank=True)
+    latency_p50 = serializers.FloatField(default=None, allow_null=True, min_value=0, help_text="Seconds per output.")
+    latency_p95 = serializers.FloatField(default=None, allow_null=True, min_value=0, help_text="Seconds per output.")
+    price = serializers.FloatField(default=None, allow_null=True, min_value=0, help_text="US dollars per output.")
+    gpu = Text(PLAIN, default="", allow_blank=True, max_length=LENGTHS["gpu"])
+    dtype = Text(PLAIN, default="", allow_blank=True, max_length=LENGTHS["dtype"])
+    notes = serializers.CharField(default="", allow_blank=True, max_length=LENGTHS["notes"])
 
 
 class ManifestFileSerializer(serializers.Serializer):
-    path = serializers.CharField(max_length=1000, trim_whitespace=False)
-    sha256 = serializers.CharField(max_length=64)
-    # An empty file and a prompt that is too long are refused where the sentence names the file.
-    size = serializers.IntegerField(min_value=0, max_value=BIGGEST)
-    prompt = serializers.CharField(max_length=1000, trim_whitespace=False)
+    """One promised file; for the schema. What does not do is refused where the sentence names the file."""
+
+    path = Text(
+        rf"^[^/\\{CONTROLS}]+(/[^/\\{CONTROLS}]+)*$", max_length=LONGEST, help_text="Relative, with no `..` in it."
+    )
+    sha256 = Text("^[0-9a-f]{64}$")
+    size = serializers.IntegerField(min_value=1, max_value=BIGGEST)
+    prompt = Text(max_length=LONGEST, help_text="The prompt's key.")
     seed = serializers.IntegerField(default=0, min_value=-BIGGEST, max_value=BIGGEST)
 
 
@@ -261,7 +306,8 @@ class ManifestFilesField(serializers.Field):
         return files
 
 
-class ManifestSerializer(serializers.Serializer):
+@example(asked=examples.MANIFEST)
+class ManifestSerializer(Body):
     checkpoint = CheckpointFactsSerializer()
     files = ManifestFilesField()
 
@@ -273,7 +319,8 @@ class ManifestSerializer(serializers.Serializer):
         return files
 
 
-class WithdrawalSerializer(serializers.Serializer):
+@example(asked=examples.WITHDRAWAL)
+class WithdrawalSerializer(Body):
     reason = serializers.CharField(max_length=500, help_text="Everybody who sees the study can read it.")
 
 
@@ -282,6 +329,7 @@ class EntrySerializer(serializers.Serializer):
     state = serializers.CharField(help_text="received")
 
 
+@example(told=examples.RECEIVED)
 class ReceivedSerializer(serializers.Serializer):
     entries = EntrySerializer(many=True, help_text="The manifest's lines that this file answers.")
     submission = serializers.CharField(help_text="The submission's state: incomplete or complete.")

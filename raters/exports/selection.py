@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from rest_framework import serializers
 
+from evalhub.asking import Query
 from evalhub.problems import Refusal
 from evalhub.studies.models import Criterion, Study
 from raters.models import Control, Enrolment, EnrolmentState, Standing, Vote, VoteQuerySet
@@ -63,7 +64,7 @@ class Selection:
         return told | {"criterion": self.criterion.key if self.criterion else "", "tags": list(self.tags)}
 
 
-class SelectionSerializer(serializers.Serializer):
+class SelectionSerializer(Query):
     """The query of every export."""
 
     criterion = serializers.CharField(default="", allow_blank=True, help_text="A criterion's key; all by default.")

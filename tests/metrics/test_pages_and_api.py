@@ -283,7 +283,7 @@ def test_a_program_starts_follows_cancels_and_retries(run: Run, program: Program
     assert client.get(address).json() == told
     assert client.post(f"{address}cancel/").json()["state"] == RunState.CANCELLED
     assert client.post(f"{address}retry/").json()["state"] == RunState.RUNNING
-    assert len(client.get(runs).json()) == 2
+    assert len(client.get(runs).json()["results"]) == 2
 
 
 def test_a_program_reads_scores(run: Run, program: Program) -> None:
@@ -301,7 +301,7 @@ def test_a_program_reads_scores(run: Run, program: Program) -> None:
 def test_a_program_asks_what_can_be_computed_and_chooses_a_protocol(run: Run, program: Program) -> None:
     client = program(Role.RESEARCHER)
     submission = f"/api/v1/submissions/{run.submission_id}/"
-    offered = {choice["metric"]: choice for choice in client.get(f"{submission}metrics/").json()}
+    offered = {choice["metric"]: choice for choice in client.get(f"{submission}metrics/").json()["results"]}
     assert set(offered) == set(METRICS)
     assert offered["fid"]["automatic"]
     assert offered["fid"]["obstacle"] == offered["fid"]["waits"] == ""

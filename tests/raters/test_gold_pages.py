@@ -183,7 +183,7 @@ def test_the_api_says_the_same(desk: Desk, owner: Client, rung: list[Any]) -> No
     assert again.status_code == 409
     assert "is known for control already" in again.json()["detail"]
     assert "has no checkpoint “Delta”" in send("post", answers, {**line, "worse": "Delta"}).json()["detail"]
-    assert owner.get(answers).json()["count"] == 1
+    assert len(owner.get(answers).json()["results"]) == 1
     retired = send("post", f"{answers}{made.json()['id']}/retirement/", {}).json()
     assert retired["retired_at"] is not None
     assert send("patch", rules, {"gold_every": 8, "use_gold_share": 0.6}).json()["use_gold_share"] == 0.6
@@ -193,7 +193,7 @@ def test_the_api_says_the_same(desk: Desk, owner: Client, rung: list[Any]) -> No
     assert "half of the comparisons" in wrong_one.json()["detail"]
     ria = desk.rater("ria")
     cast(offer(desk, ria))
-    (account,) = owner.get("/api/v1/studies/study/rater-accounts/").json()
+    (account,) = owner.get("/api/v1/studies/study/rater-accounts/").json()["results"]
     assert (account["rater"], account["answered"], account["pay"]["yes"]) == (str(ria.rater_id), 1, True)
     assert signed_in("ria").get(answers).status_code == 403
 

@@ -192,7 +192,7 @@ def test_programs_make_read_and_close_ways_in(olga: Client, desk: Desk) -> None:
     assert len(created["completion_code"]) == 10
     assert (created["came"], created["comparisons"]) == (0, 5)
     Client().get(from_prolific(Recruitment.objects.get()))
-    (listed,) = client.get(root).json()
+    (listed,) = client.get(root).json()["results"]
     assert (listed["came"], listed["under_way"]) == (1, 1)
     (visit,) = client.get(f"{root}{created['id']}/visits/").json()["results"]
     assert (visit["participant"], visit["outcome"], visit["answers"]) == (PID, VisitOutcome.OPEN, 0)
@@ -211,8 +211,8 @@ def test_the_commands_of_the_documentation_run_as_printed(live_server: LiveServe
     given = {"EVALHUB_TOKEN": secret, "EVALHUB_URL": live_server.url, "STUDY": "study"}
     done = subprocess.run(["sh", "-eu", "-c", block], env={**os.environ, **given}, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    made, listed = (json.loads(line) for line in done.stdout.decode().replace("}[", "}\n[").splitlines())
-    assert [made["id"]] == [each["id"] for each in listed]
+    made, listed = (json.loads(line) for line in done.stdout.decode().replace("}{", "}\n{").splitlines())
+    assert [made["id"]] == [each["id"] for each in listed["results"]]
     assert (made["name"], made["comparisons"]) == ("autumn", 50)
 
 

@@ -282,7 +282,7 @@ class TestDoors:
         made = client.post(root, asked, content_type="application/json")
         assert made.status_code == 201
         assert made.json()["secret"].startswith("whsec_")
-        assert "secret" not in client.get(root).json()[0]
+        assert "secret" not in client.get(root).json()["results"][0]
         again = client.post(root, asked, content_type="application/json")
         assert again.status_code == 409
         one = f"{root}{made.json()['id']}/"
@@ -292,7 +292,7 @@ class TestDoors:
         paused = client.patch(one, {"paused": True}, content_type="application/json")
         assert paused.json()["paused_at"]
         assert client.delete(one).status_code == 204
-        assert client.get(root).json() == []
+        assert client.get(root).json()["results"] == []
         verbs = set(LogEntry.objects.filter(study=study).values_list("verb", flat=True))
         assert {"added webhook", "paused webhook", "removed webhook"} <= verbs
 
