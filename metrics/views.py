@@ -1,9 +1,10 @@
-"""The page of a run, and a submission's runs on the submission's own page."""
+"""The page of a run, and a submission's runs and near-duplicates on the submission's own page."""
 
 from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -15,11 +16,12 @@ from evalhub.studies.models import Submission
 from metrics import services
 from metrics.access import get_run, runs_of
 from metrics.engine.protocol import DTYPES
-from metrics.models import Run, Shard, ShardState
+from metrics.models import DuplicateSearch, NearDuplicate, Run, Shard, ShardState
 
 # A submission rarely has more runs; the newest say what counts.
 RUNS_SHOWN = 20
 PARTS_SHOWN = 200
+PAIRS_ON_A_PAGE = 24
 PROTOCOLS = (("clean", "clean, as clean-fid"), ("tf1", "tf1, as torch-fidelity"))
 
 
@@ -153,3 +155,52 @@ def _start_form(request: HttpRequest, submission: Submission) -> dict[str, Any]:
             "dtype": protocol.dtype,
         },
     }
+
+
+@login_required
+@never_cache
+@require_GET
+def submission_duplicates(request: HttpRequest, submission_id: UUID) -> HttpResponse:
+    """Outputs that are nearly the same as others, or as a reference; a submission's own page asks for a summary."""
+    actor = Actor.of(request)
+    return _duplicates_page(request, actor, get_submission(actor, submission_id, "see"))
+
+
+@login_required
+@require_POST
+def duplicates_search(request: HttpRequest, submission_id: UUID) -> HttpResponse:
+    """Search a submission for near-duplicates, anew where it was searched before."""
+    actor = Actor.of(request)
+    submission = get_submission(actor, submission_id, "submit")
+    try:
+        services.ask_for_duplicates(submission=submission, actor=actor.user)
+    except Refusal as refusal:
+        return _duplicates_page(request, actor, submission, refusal)
+    return redirect("submission_duplicates", submission.pk)
+
+
+def _duplicates_page(
+    request: HttpRequest, actor: Actor, submission: Submission, refusal: Refusal | None = None
+) -> HttpResponse:
+    study = submission.checkpoint.study
+    search = DuplicateSearch.objects.filter(submission=submission).first()
+    context: dict[str, Any] = {
+        "study": study,
+        "role": role_in(actor, study),
+        "active": "submissions",
+        "submission": submission,
+        "checkpoint": submission.checkpoint,
+        "search": search,
+        "may_search": submission.is_complete and has_right(actor, study, "submit"),
+        "refusal": refusal,
+    }
+    if request.headers.get("HX-Request"):
+        return render(request, "metrics/duplicates_summary.html", context)
+    of = "references" if request.GET.get("of") == "references" else "outputs"
+    pairs = NearDuplicate.objects.of(of).filter(search=search) if search else NearDuplicate.objects.none()
+    context |= {
+        "same": services.same_bytes(submission),
+        "of": of,
+        "page": Paginator(pairs.with_pictures(), PAIRS_ON_A_PAGE).get_page(request.GET.get("page")),
+    }
+    return render(request, "metrics/duplicates.html", context, status=refusal.status if refusal else 200)

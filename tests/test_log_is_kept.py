@@ -47,6 +47,9 @@ UNLOGGED = {
     "waits to be looked at; keeping it is logged": "read_prompts discard_prompts",
     "locks or reads only": "require_room usage",
     "calls have a log of their own, and change no result": "announce attempt ping send_again forget_old_calls",
+    "a search changes no result, and its own row says who asked for it and when": """
+        ask_for_duplicates claim_search renew_search keep_duplicates fail_search
+    """,
     "part of erasing a rater, which is logged": "forget_visits",
 }
 REASONS = {verb: reason for reason, verbs in UNLOGGED.items() for verb in verbs.split()}

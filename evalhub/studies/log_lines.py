@@ -72,6 +72,7 @@ RESULTS = {
     "started run": "started to score {subject}",
     "cancelled run": "cancelled the scoring of {subject}",
     "retried run": "took the scoring of {subject} up again",
+    "imported references": "imported {images} pictures as the reference “{subject}”",
     "took weights": "took the weights {subject}",
 }
 OUTSIDE = {

@@ -1,5 +1,6 @@
 """How machines score: runs over submissions, their shards, the features they keep and the scores they end in."""
 
+from metrics.models.duplicates import DuplicateSearch, NearDuplicate, SearchState
 from metrics.models.features import CachedFile, FeatureRow, FileState
 from metrics.models.references import Reference, ReferenceImage, ReferenceStatistics
 from metrics.models.runs import Progress, Run, RunQuerySet, RunState, Shard, ShardState
@@ -8,8 +9,10 @@ from metrics.models.weights import Weights
 
 __all__ = [
     "CachedFile",
+    "DuplicateSearch",
     "FeatureRow",
     "FileState",
+    "NearDuplicate",
     "Progress",
     "Reference",
     "ReferenceImage",
@@ -20,6 +23,7 @@ __all__ = [
     "SampleScore",
     "Score",
     "ScoreState",
+    "SearchState",
     "Shard",
     "ShardState",
     "Weights",

@@ -14,6 +14,12 @@ class Reference(models.Model):
 
     study = models.ForeignKey(Study, models.CASCADE, related_name="references")
     name = models.CharField(max_length=120)
+    licence = models.CharField(
+        max_length=200, blank=True, help_text="Under what terms its images may be used, as whoever imported them says."
+    )
+    imported_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it came from a folder; none for those made of prompts' references."
+    )
     media = models.ManyToManyField(Media, through="ReferenceImage", related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 

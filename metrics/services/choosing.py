@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from django.db.models import Count, F, Q
 
 from evalhub.problems import Refusal
-from evalhub.studies.models import Modality, Prompt, Sample, Submission
+from evalhub.studies.models import Modality, Prompt, Sample, Study, Submission
 from metrics.engine.catalogue import get_weights_spec
 from metrics.engine.columns import COLUMNS, Role
 from metrics.engine.errors import BadInput
 from metrics.engine.registry import METRICS, MetricSpec, Need, get_metric
-from metrics.models import Weights
+from metrics.models import Reference, Weights
 
 # What a submission's own run takes, where the study offers what each needs: what costs little beside FID and LPIPS.
 # DISTS, VGG and all that needs a large network are there for whoever asks.
@@ -172,13 +172,20 @@ def material_of(submission: Submission) -> Material:
     for field in _TEXTS.values():
         counts[f"{field}_having"] = Count("pk", filter=~Q(**{f"prompt__{field}": ""}))
     found = Sample.objects.filter(checkpoint=submission.checkpoint_id).aggregate(**counts)
-    references = Prompt.objects.filter(study=submission.checkpoint.study_id, reference__isnull=False).count()
+    imported = imported_reference(submission.checkpoint.study)
+    with_reference = Prompt.objects.filter(study=submission.checkpoint.study_id, reference__isnull=False)
+    references = imported.images.count() if imported else with_reference.count()
     return Material(
         samples=found["samples"],
         references=references,
         having={role: found[f"{field}_having"] for role, field in (_BESIDE | _TEXTS).items()},
         resized={role: found[f"{field}_resized"] for role, field in _BESIDE.items()},
     )
+
+
+def imported_reference(study: Study) -> Reference | None:
+    """The newest set of references that came from a folder: what a study's runs compare with, once it has one."""
+    return Reference.objects.filter(study=study, imported_at__isnull=False).order_by("-imported_at").first()
 
 
 def _of_one_size(metric: MetricSpec) -> list[Role]:

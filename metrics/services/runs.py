@@ -16,7 +16,7 @@ from metrics.engine.errors import BadInput
 from metrics.engine.protocol import Protocol, named
 from metrics.engine.registry import MetricSpec, Need, get_metric
 from metrics.models import Reference, ReferenceImage, Run, RunState, Score, ScoreState, Shard, ShardState, Weights
-from metrics.services.choosing import chosen_metrics, how_to_get, material_of
+from metrics.services.choosing import chosen_metrics, how_to_get, imported_reference, material_of
 from metrics.services.features import lock_kept_files
 from metrics.services.shards import stop_shards
 from metrics.services.telling import tell_end
@@ -118,10 +118,12 @@ def retry_run(*, run: Run, actor: User | None) -> Run:
 
 
 def default_reference(*, study: Study) -> Reference | None:
-    """The prompts' references in prompt order, as they are now; None when no prompt has one.
+    """The newest that was imported; else the prompts' references in prompt order, as they are now. None without any.
 
     A reference never changes, because statistics are cached under it: other images make another reference.
     """
+    if imported := imported_reference(study):
+        return imported
     images = list(
         Prompt.objects.filter(study=study, reference__isnull=False)
         .order_by("position", "id")

@@ -17,6 +17,7 @@ from evalhub.celery import enqueue
 from evalhub.problems import Refusal
 from evalhub.studies.models import Prompt, Submission, SubmissionState
 from metrics.models import Run, RunState, Score, ScoreState, Shard, ShardState, Weights
+from metrics.services.duplicates import ring_for_searches
 from metrics.services.features import evict
 from metrics.services.merges import expire_merge
 from metrics.services.runs import resume_metric, start_run
@@ -33,6 +34,7 @@ class Swept:
     started: int = 0
     resumed: int = 0
     evicted: int = 0
+    searches: int = 0
 
 
 def sweep() -> Swept:
@@ -48,6 +50,7 @@ def sweep() -> Swept:
     swept.resumed = _resume_waiting_scores()
     swept.rung = _ring_again()
     swept.evicted = evict().files
+    swept.searches = ring_for_searches()
     return swept
 
 

@@ -58,6 +58,17 @@ def merge_run(run_id: str) -> None:
         merge(run, lease)
 
 
+@shared_task(name="metrics.find_duplicates")
+def find_duplicates(search_id: int) -> None:
+    """Search a submission for near-duplicates, unless another worker is at it or it was done."""
+    found = services.claim_search(search_id=search_id)
+    if found is None:
+        return
+    from metrics.tasks.duplicates import search
+
+    search(found)
+
+
 @shared_task(name="metrics.sweep")
 def sweep() -> None:
     """Bring forward whatever has come to a stand."""

@@ -85,6 +85,8 @@ PACKED = (
         "score__run__submission__checkpoint__study",
         only={"score__run__state__in": ["done", "failed", "cancelled"]},
     ),
+    Belonging("metrics.DuplicateSearch", "submission__checkpoint__study", only={"state": "done"}),
+    Belonging("metrics.NearDuplicate", "search__submission__checkpoint__study", only={"search__state": "done"}),
     Belonging("leaderboard.MetricAgreement", "fit__study", only={"fit__state": "done"}),
     Belonging("studies.LogEntry", "study"),
 )
