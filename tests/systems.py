@@ -47,7 +47,7 @@ class System:
     def printed(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def wait_until_ready(self, seconds: float = 240) -> None:
+    def wait_until_ready(self, seconds: float = 480) -> None:
         deadline = time.monotonic() + seconds
         while "ready in" not in self.printed():
             assert self.process.poll() is None, f"The system ended before it was ready:\n{self.printed()}{self.logs()}"

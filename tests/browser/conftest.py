@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 # Playwright's synchronous interface keeps an event loop in this thread, and Django takes that for a mistake.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+PATIENCE = 30_000  # milliseconds, on a machine with other work
+expect.set_options(timeout=PATIENCE)
 
 
 def _system_chromium() -> str | None:
@@ -42,7 +45,7 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor with no cookies. A second visitor is `browser.new_context()`."""
     one = browser.new_context(viewport={"width": 1280, "height": 800}, locale="en-GB")
-    one.set_default_timeout(15_000)
+    one.set_default_timeout(PATIENCE)
     yield one
     one.close()
 

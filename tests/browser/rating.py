@@ -15,6 +15,7 @@ from raters import services
 from raters.models import Vote
 from tests.raters.conftest import Desk, make_desk
 
+PATIENCE = 60  # seconds, on a machine with other work
 BUTTONS = ["Left", "Tie", "Both bad", "Right"]
 
 
@@ -98,7 +99,7 @@ def sent(page: Page) -> None:
 
 def until(page: Page, condition: str) -> None:
     """Wait for a JavaScript condition. Playwright's own waiting would have to break the content security policy."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, f"It did not come true: {condition}"
         page.wait_for_timeout(50)
@@ -114,7 +115,7 @@ def choices() -> list[str]:
 
 
 def wait_for_votes(count: int) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while Vote.objects.count() < count and time.monotonic() < deadline:
         time.sleep(0.05)
     assert Vote.objects.count() == count

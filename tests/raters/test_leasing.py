@@ -95,11 +95,15 @@ def test_heavy_pairs_are_fewer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> N
 def test_pairs_of_one_withdrawn_meanwhile_are_not_offered_again(desk: Desk) -> None:
     enrolment = desk.rater("ria")
     leased = lease(desk, enrolment, count=6)
-    gone = desk.checkpoints[0]
+    gone = next(each for each in desk.checkpoints if each.pk not in contestants(leased[-1]))
     gone.withdrawn_at, gone.withdrawal_reason = timezone.now(), "A mistake in training."
     gone.save()
     left = lease(desk, enrolment, count=1)
-    assert left == [one for one in leased if gone.pk not in {one.left_checkpoint_id, one.right_checkpoint_id}][:1]
+    assert left == [one for one in leased if gone.pk not in contestants(one)][:1]
+
+
+def contestants(comparison: Comparison) -> set[int | None]:
+    return {comparison.left_checkpoint_id, comparison.right_checkpoint_id}
 
 
 def test_an_undo_names_the_answer_it_takes_back(desk: Desk) -> None:
