@@ -42,7 +42,7 @@ UNLOGGED = {
     """,
     "a cache, which changes no number": "begin_file keep_file keep_rows drop_file note_use evict collect_orphans",
     "a file changes nothing until a manifest or a prompt, which are logged, names it": """
-        store_media keep put_away record uploaded drop_files
+        store_media keep put_away record drop_files
     """,
     "waits to be looked at; keeping it is logged": "read_prompts discard_prompts",
     "locks or reads only": "require_room usage",
@@ -51,6 +51,8 @@ UNLOGGED = {
         ask_for_duplicates claim_search renew_search keep_duplicates fail_search
     """,
     "part of erasing a rater, which is logged": "forget_visits",
+    "a file of votes is looked at in a table that goes with its transaction": "look_at_votes stage totals faults",
+    "part of importing votes, which is logged": "place write",
 }
 REASONS = {verb: reason for reason, verbs in UNLOGGED.items() for verb in verbs.split()}
 # Its lines stand alone: the archive is a file, and no transaction holds it.
@@ -91,7 +93,7 @@ def _verbs_in(file: Path) -> Iterator[Verb]:
             yield Verb(
                 (module, node.name),
                 is_public=node in tree.body and not node.name.startswith("_"),
-                writes=any(isinstance(call.func, ast.Attribute) and call.func.attr in WRITES for call, _ in calls),
+                writes=any(_is_write(call) for call, _ in calls),
                 logs=any(_is_entry(call) for call, _ in calls),
                 calls=tuple((_called(call, module, imported), is_atomic) for call, is_atomic in calls),
             )
@@ -105,6 +107,12 @@ def _calls(node: ast.AST, is_atomic: bool) -> Iterator[tuple[ast.Call, bool]]:
         if isinstance(child, ast.Call):
             yield child, is_atomic
         yield from _calls(child, is_atomic)
+
+
+def _is_write(call: ast.Call) -> bool:
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in WRITES:
+        return False
+    return not (call.func.attr == "update" and call.args)  # of a hash or a dictionary; a table's takes names
 
 
 def _is_entry(call: ast.Call) -> bool:

@@ -18,7 +18,6 @@ STUDY = {
     "closed study": "closed the study",
     "set quota": "set the quota",
     "set up site": "set this site up",
-    "deleted draft": "deleted the draft {subject}",
     "deleted study": "deleted the study {subject}, with all it owned",
     "packed study": "packed the study into an archive of {rows} rows",
     "unpacked study": "made the study out of an archive",
@@ -63,6 +62,9 @@ RATERS = {
     "opened recruitment": "opened the way in “{subject}” ({platform})",
     "changed recruitment": "changed the way in “{subject}”: {changed}",
     "closed recruitment": "closed the way in “{subject}”",
+    "imported votes": "imported {votes} votes of {raters} raters as {subject}",
+    "took import back": "took the imported votes {subject} back, of {raters} raters: {reason}",
+    "put import back": "had the imported votes {subject} count again, of {raters} raters",
     "simulated raters": "had {raters} simulated raters answer {votes} pairs",
 }
 RESULTS = {

@@ -23,11 +23,12 @@ from raters.models import PresentationCopy
 AT_ONCE = 5_000
 
 
-def pack(*, study: Study, path: Path) -> dict[str, int]:
+def pack(*, study: Study, path: Path, actor: User | None = None) -> dict[str, int]:
     """Write the study to `path`, which appears when it is whole; how many rows of each table it holds.
 
     All rows are of one moment: votes cast meanwhile are not in it.
 
+    Args: actor: who takes it away, for the log; None for whoever runs the command.
     Raises: Refusal when there is a file at `path` already, or one of the study's own files is not in the storage.
     """
     if path.exists():
@@ -46,7 +47,7 @@ def pack(*, study: Study, path: Path) -> dict[str, int]:
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
-    LogEntry.write(study=study, actor=None, verb="packed study", subject=study, rows=sum(counts.values()))
+    LogEntry.write(study=study, actor=actor, verb="packed study", subject=study, rows=sum(counts.values()))
     return counts
 
 

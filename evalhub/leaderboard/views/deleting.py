@@ -60,7 +60,7 @@ def study_archive(request: HttpRequest, slug: str) -> HttpResponse:
             )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "study.tar")
-            pack(study=study, path=path)
+            pack(study=study, path=path, actor=actor.user)
             # The file leaves its folder now, and the disk when it has been sent.
             return FileResponse(path.open("rb"), as_attachment=True, filename=f"{study.slug}.tar")
     except Refusal as refusal:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -65,13 +65,13 @@ def create_invite(
     invite = Invite.objects.create(
         study=study, role=role, digest=_digest(token), max_uses=max_uses, expires_at=expires_at, created_by=actor
     )
-    told = {"role": role, "max_uses": max_uses, "until": expires_at.isoformat() if expires_at else None}
+    told = {"role": role, "max_uses": max_uses, "until": _day(expires_at)}
     LogEntry.write(
         study=study,
         actor=actor,
         verb="created invite",
         subject=f"invite {invite.pk}",
-        **{name: value for name, value in told.items() if value is not None},
+        **{name: value for name, value in told.items() if value},
     )
     return invite, token
 
@@ -169,8 +169,7 @@ def create_token(
     made: tuple[ApiToken, str] = ApiToken.objects.create(
         user=user, name=name.strip()[:80], scope=scope, study=study, expiry=expiry or knox_settings.TOKEN_TTL
     )
-    until = made[0].expiry
-    told = {"scope": scope} | ({"until": until.isoformat()} if until else {})
+    told = {"scope": scope, "until": _day(made[0].expiry)}
     LogEntry.write(study=study, actor=user, verb="made token", subject=made[0].name, **told)
     return made
 
@@ -184,6 +183,10 @@ def revoke_token(*, token: ApiToken) -> None:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d}" if moment else ""
 
 
 def _known(role: str) -> Role:
