@@ -12,6 +12,7 @@ from typing import Any, Self, cast
 from urllib.parse import quote
 
 from evalhub.client.answers import Score, Submission, Unfinished
+from evalhub.client.bundles import Bundle, bundled
 from evalhub.client.connection import Connection, Problem, Unreachable
 from evalhub.client.layout import BadLayout
 from evalhub.client.sending import Sender, Unwatched, Watcher, hash_all, side_by_side
@@ -35,7 +36,7 @@ class Client:
         url, token: of the site; without them EVALHUB_URL and EVALHUB_TOKEN.
         timeout: seconds after which an answer is not waited for any longer.
         patience: seconds for which a request is repeated before Unreachable is raised.
-        at_once: how many files are sent side by side.
+        at_once: how many requests send files side by side; a request has one large file, or many small ones.
     """
 
     def __init__(
@@ -209,8 +210,15 @@ class Client:
             self.url, self._token, timeout=self._timeout, patience=self.patience, stopped=stop.is_set
         )
         sender = Sender(connection, submission, watcher, stop)
+
+        def send(bundle: Bundle) -> None:
+            if len(bundle) > 1:
+                sender.send_together(bundle)
+            else:
+                sender.send(bundle[0], here[bundle[0].sha256])
+
         try:
-            side_by_side(lambda file: sender.send(file, here[file.sha256]), files, self.at_once, stop)
+            side_by_side(send, bundled(files, here), self.at_once, stop)
         finally:
             connection.close()
 

@@ -81,7 +81,9 @@ def submit(
     family: Annotated[str, typer.Option("--family", help="What its steps have in common.")] = "",
     step: Annotated[int | None, typer.Option("--step", min=0, help="Training step.")] = None,
     facts: Annotated[Path | None, typer.Option("--facts", help="JSON or TOML: latency_p50, price, gpu, …")] = None,
-    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="Files sent side by side.")] = AT_ONCE,
+    at_once: Annotated[
+        int, typer.Option("--at-once", min=1, max=64, help="Requests that send files side by side.")
+    ] = AT_ONCE,
     patience: Patience = PATIENCE,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the machines have scored it.")] = False,
     timeout: Timeout = None,

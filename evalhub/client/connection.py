@@ -11,6 +11,8 @@ import httpx
 
 LONGEST_PAUSE = 30.0
 SHORTEST_PAUSE = 0.25
+# Of the time that a site has been away for: one that restarts is asked again soon, one that is down not too often.
+SHARE_PAUSED = 0.25
 # Answers that pass: too many requests, and a proxy or server that is restarting. 507 (the site is full) does not.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -101,8 +103,8 @@ class Connection:
             following = answer["next"]
 
     def _repeatedly(self, once: Callable[[], Any], patience: float) -> Any:
+        failing_since: float | None = None
         deadline = time.monotonic() + patience
-        pause = SHORTEST_PAUSE
         while True:
             if self.stopped():
                 raise Stopped
@@ -112,9 +114,10 @@ class Connection:
                 reason, asked = str(error) or type(error).__name__, 0.0
             except _Passing as answer:
                 reason, asked = f"HTTP {answer.status}", answer.pause
-            wait = asked or pause * random.uniform(0.5, 1.0)
-            pause = min(LONGEST_PAUSE, 2 * pause)
-            if time.monotonic() + wait > deadline:
+            now = time.monotonic()
+            failing_since = now if failing_since is None else failing_since
+            wait = asked or pause(now - failing_since)
+            if now + wait > deadline:
                 raise Unreachable(
                     f"{self.url} did not answer as it should ({reason}) for {patience:g} s; try again later."
                 )
@@ -132,6 +135,12 @@ class _Passing(Exception):
     def __init__(self, status: int, pause: float) -> None:
         super().__init__(status)
         self.status, self.pause = status, pause
+
+
+def pause(away: float) -> float:
+    """The seconds to wait before a site is asked again that has not answered for `away` seconds; drawn, so that many
+    who were cut off together do not all come back together."""
+    return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, SHARE_PAUSED * away)) * random.uniform(0.5, 1.0)
 
 
 def read(response: httpx.Response) -> Any:

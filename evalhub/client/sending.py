@@ -1,4 +1,4 @@
-"""Files on their way: read and hashed, then sent, several at a time, large ones in pieces.
+"""Files on their way: read and hashed, then sent, several at a time: small ones together, large ones in pieces.
 
 What begins with the first failure, or with Ctrl-C, ends within one chunk; what the site has of a file stays there.
 """
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, TypeVar
 
+from evalhub.client.bundles import Bundle, contents, table
 from evalhub.client.connection import Connection, Problem, Stopped
 from evalhub.client.sources import Hashed, Source, take_hash
 
@@ -86,6 +87,32 @@ class Sender:
     def __init__(self, connection: Connection, submission: str, watcher: Watcher, stop: threading.Event) -> None:
         self.connection, self.submission, self.watcher, self.stop = connection, submission, watcher, stop
 
+    def send_together(self, bundle: Bundle) -> None:
+        """Send small files in one request, and those that the site had no time for in another. A file that the site
+        finds bad is in the report.
+
+        Raises: Problem when one is not, or no longer, promised.
+        """
+        while bundle:
+            bundle = self._send_once(bundle)
+
+    def _send_once(self, bundle: Bundle) -> Bundle:
+        """Send a bundle; the files that the site had no time for."""
+        size = sum(file.size for file in bundle)
+        answer = self._ask("POST", "files/", lambda: contents(bundle), size, {}, beginning=table(bundle))
+        outcomes = {outcome["sha256"]: outcome for outcome in answer["files"]}
+        again = []
+        for file in bundle:
+            outcome = outcomes[file.sha256]
+            if outcome["state"] != "missing":
+                self.watcher.arrived(file.source.output.path)
+            elif outcome["problem"]:
+                raise Problem(409, outcome["problem"], {})
+            else:
+                self.watcher.sent(-file.size)
+                again.append(file)
+        return again
+
     def send(self, file: Hashed, here: int) -> None:
         """Send one file, of which `here` bytes are there. A file that the site finds bad is in the report."""
         try:
@@ -119,11 +146,25 @@ class Sender:
             here = answer["offset"]
 
     def _put(self, file: Hashed, start: int, length: int, headers: dict[str, str]) -> Any:
+        return self._ask("PUT", f"files/{file.sha256}/", lambda: file.read(start, length), length, headers)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        chunks: Callable[[], Iterator[bytes]],
+        length: int,
+        headers: dict[str, str],
+        beginning: bytes = b"",
+    ) -> Any:
+        """A request whose body is `beginning`, which is nobody's progress, and so many bytes of files."""
         told = 0
 
         def body() -> Iterator[bytes]:
             nonlocal told
-            for chunk in file.read(start, length):
+            if beginning:
+                yield beginning
+            for chunk in chunks():
                 if self.stop.is_set():
                     raise Stopped
                 yield chunk
@@ -136,12 +177,13 @@ class Sender:
             told = 0
             return body()
 
+        size = str(len(beginning) + length)
         try:
             return self.connection.ask(
-                "PUT",
-                f"submissions/{self.submission}/files/{file.sha256}/",
+                method,
+                f"submissions/{self.submission}/{path}",
                 content=content,
-                headers={**headers, "Content-Length": str(length), "Content-Type": "application/octet-stream"},
+                headers={**headers, "Content-Length": size, "Content-Type": "application/octet-stream"},
             )
         except BaseException:
             self.watcher.sent(-told)

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, path, register_converter
 from django.urls.converters import StringConverter
 
-from evalhub.studies import api, api_files
+from evalhub.studies import api, api_bundles, api_files
 from evalhub.studies import api_webhooks as hooks
 
 
@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern] = [
     path("submissions/<uuid:submission_id>/withdraw/", api.WithdrawView.as_view(), name="withdraw"),
     path("submissions/<uuid:submission_id>/restore/", api.RestoreView.as_view(), name="restore"),
     path("submissions/<uuid:submission_id>/missing/", api_files.MissingView.as_view(), name="missing"),
+    path("submissions/<uuid:submission_id>/files/", api_bundles.FilesView.as_view(), name="files"),
     path("submissions/<uuid:submission_id>/files/<sha256:sha256>/", api_files.FileView.as_view(), name="file"),
     path("studies/<slug:slug>/webhooks/", hooks.WebhooksView.as_view(), name="webhooks"),
     path("studies/<slug:slug>/webhooks/<uuid:webhook_id>/", hooks.WebhookView.as_view(), name="webhook"),

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import PIL
 from django.conf import settings
@@ -18,6 +19,9 @@ import evalhub
 
 _PROGRAM = "import sys; sys.path += sys.argv[1:]; from evalhub.studies.decoding.process import main; main()"
 _PACKAGES = [str(Path(evalhub.__file__).parent.parent), str(Path(PIL.__file__).parent.parent)]
+AHEAD = 4  # files that wait for the decoder of `inspect_each`, so that it never waits for one
+
+Thing = TypeVar("Thing")
 
 
 class Undecodable(Exception):
@@ -45,8 +49,29 @@ def inspect(path: Path, kinds: Sequence[str] = ("image",)) -> Facts:
 
     Raises: Undecodable when the file is not fit; RuntimeError when no decoder runs, whatever the file.
     """
-    seconds = {"image": settings.DECODE_SECONDS, "video": settings.DECODE_VIDEO_SECONDS}
-    return Facts(**_found(_question(path, list(kinds), seconds)))
+    with closing(_Asking()) as asking:
+        asking.ask(_looked_into(path, kinds))
+        return _facts(asking.answer())
+
+
+def inspect_each(
+    files: Iterable[tuple[Thing, Path]], kinds: Sequence[str] = ("image",)
+) -> Generator[tuple[Thing, Facts | Undecodable], None, None]:
+    """Many files, each as by `inspect` and in order, while the next ones are on their way.
+
+    Args: files: each with whatever it is called by; one is taken while AHEAD at most of those before are undecided, and
+        has to stay where it is until it is answered for.
+    Raises: RuntimeError when no decoder runs, whatever the file.
+    """
+    waiting: deque[Thing] = deque()
+    with closing(_Asking()) as asking:
+        for thing, path in files:
+            asking.ask(_looked_into(path, kinds))
+            waiting.append(thing)
+            if len(waiting) > AHEAD:
+                yield waiting.popleft(), _judged(asking.answer())
+        while waiting:
+            yield waiting.popleft(), _judged(asking.answer())
 
 
 def poster(path: Path, edge: int) -> bytes:
@@ -56,7 +81,13 @@ def poster(path: Path, edge: int) -> bytes:
     Raises: Undecodable when no frame can be had; RuntimeError when no decoder runs.
     """
     question = _question(path, ["video"], {"video": settings.DECODE_SECONDS})
-    return base64.b64decode(_found(question | {"poster": edge})["poster"])
+    with closing(_Asking()) as asking:
+        asking.ask(question | {"poster": edge})
+        return base64.b64decode(_found(asking.answer())["poster"])
+
+
+def _looked_into(path: Path, kinds: Sequence[str]) -> dict[str, Any]:
+    return _question(path, list(kinds), {"image": settings.DECODE_SECONDS, "video": settings.DECODE_VIDEO_SECONDS})
 
 
 def _question(path: Path, kinds: list[str], seconds: dict[str, int]) -> dict[str, Any]:
@@ -70,15 +101,25 @@ def _question(path: Path, kinds: list[str], seconds: dict[str, int]) -> dict[str
     }
 
 
-def _found(question: dict[str, Any]) -> dict[str, Any]:
-    found = _ask(question)
-    if "problem" in found:
-        raise Undecodable(found["problem"])
-    return found
+def _found(answer: dict[str, Any]) -> dict[str, Any]:
+    if "problem" in answer:
+        raise Undecodable(answer["problem"])
+    return answer
+
+
+def _facts(answer: dict[str, Any]) -> Facts:
+    return Facts(**_found(answer))
+
+
+def _judged(answer: dict[str, Any]) -> Facts | Undecodable:
+    try:
+        return _facts(answer)
+    except Undecodable as reason:
+        return reason
 
 
 class _Decoder:
-    """One process that answers questions about files, one at a time."""
+    """One process that answers questions about files, one after the other."""
 
     def __init__(self) -> None:
         # A new program, not a fork: this process has threads. -I, -S and no environment: it gets none of this process's
@@ -91,17 +132,27 @@ class _Decoder:
             env={},
         )
 
-    def answer(self, question: dict[str, Any]) -> dict[str, Any] | None:
-        """None when the process is gone."""
+    def ask(self, question: dict[str, Any]) -> None:
+        """Put a question. So few wait that they fit into the pipe; that the process is gone shows in its answer."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(question).encode() + b"\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            return None
+
+    def answer(self) -> dict[str, Any] | None:
+        """To the first question that has none yet; None when the process is gone."""
+        assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        return json.loads(line) if line else None
+        return json.loads(line) if line.endswith(b"\n") else None
+
+    def end(self) -> None:
+        """Whatever it is at."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):  # of a question that it has not read
+                pipe.close()
 
 
 # Decoders at rest; as many as have ever been needed at once. A forked process (a server's worker) begins with none.
@@ -109,17 +160,52 @@ _resting: deque[_Decoder] = deque()
 os.register_at_fork(after_in_child=_resting.clear)
 
 
-def _ask(question: dict[str, Any]) -> dict[str, Any]:
-    while True:
+class _Asking:
+    """A decoder to oneself, from the first question on, and another one in its place when somebody ends it.
+
+    That is not a file's doing: files are opened by the decoder's children only.
+    """
+
+    def __init__(self) -> None:
+        self.decoder: _Decoder | None = None
+        self.is_new = False
+        self.unanswered: deque[dict[str, Any]] = deque()
+
+    def ask(self, question: dict[str, Any]) -> None:
+        self.unanswered.append(question)
+        if self.decoder is None:
+            self._take()
+        else:
+            self.decoder.ask(question)
+
+    def answer(self) -> dict[str, Any]:
+        """To the first question that has none yet. Raises: RuntimeError when no decoder runs."""
+        while True:
+            assert self.decoder is not None
+            found = self.decoder.answer()
+            if found is not None:
+                self.unanswered.popleft()
+                self.is_new = False
+                return found
+            self.decoder.end()
+            if self.is_new:
+                code = self.decoder.process.returncode
+                raise RuntimeError(f"The decoder process does not run: it ended with status {code}.")
+            self._take()
+
+    def close(self) -> None:
+        """Let the decoder rest; one that is still at work for nobody is ended."""
+        if self.decoder is None:
+            return
+        if self.unanswered:
+            self.decoder.end()
+        else:
+            _resting.append(self.decoder)
+
+    def _take(self) -> None:
         try:
-            decoder, is_new = _resting.pop(), False
+            self.decoder, self.is_new = _resting.pop(), False
         except IndexError:
-            decoder, is_new = _Decoder(), True
-        found = decoder.answer(question)
-        if found is not None:
-            _resting.append(decoder)
-            return found
-        # Somebody ended it, which is not the file's doing: files are opened by its children only.
-        code = decoder.process.wait()
-        if is_new:
-            raise RuntimeError(f"The decoder process does not run: it ended with status {code}.")
+            self.decoder, self.is_new = _Decoder(), True
+        for question in self.unanswered:
+            self.decoder.ask(question)

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from evalhub.client import BadLayout, Client, Problem, Unreachable
-from evalhub.client.connection import Connection, Stopped, retry_after
+from evalhub.client.connection import Connection, Stopped, pause, retry_after
 
 
 class Script(ThreadingHTTPServer):
@@ -118,3 +118,10 @@ def test_retry_after_as_a_number_and_as_a_date() -> None:
 def test_an_address_that_is_none() -> None:
     with pytest.raises(BadLayout, match="begins with https://"):
         Client("evalhub.example", "t")
+
+
+def test_a_site_that_restarts_is_asked_again_soon_and_one_that_is_down_seldom() -> None:
+    assert all(0.125 <= pause(away) <= 0.25 for away in (0, 0.5, 1) for _ in range(50))
+    assert all(0.5 <= pause(4) <= 1 for _ in range(50))
+    assert all(15 <= pause(10_000) <= 30 for _ in range(50))
+    assert len({pause(4) for _ in range(20)}) == 20

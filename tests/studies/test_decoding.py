@@ -33,6 +33,16 @@ def png(width: int, height: int, pixels: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+def bomb() -> bytes:
+    """A small file of 16,384² grey pixels: fit by its size, and too large for 200 MiB."""
+    side = 16_384
+    deflated = zlib.compressobj(9)
+    row = b"\0" * (side + 1)
+    body = b"".join(deflated.compress(row * 64) for _ in range(side // 64)) + deflated.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
 def animation() -> bytes:
     out = io.BytesIO()
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
@@ -101,13 +111,7 @@ def test_what_is_no_picture_is_refused_with_the_reason(file: Path, content: byte
 
 
 def test_a_bomb_meets_the_limit_of_memory(file: Path, settings: Settings) -> None:
-    """A small file of 16,384² grey pixels: fit by its size, and too large for the memory that it is given."""
-    side = 16_384
-    deflated = zlib.compressobj(9)
-    row = b"\0" * (side + 1)
-    body = b"".join(deflated.compress(row * 64) for _ in range(side // 64)) + deflated.flush()
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+    file.write_bytes(bomb())
     assert file.stat().st_size < 2**19
     settings.DECODE_MEMORY_BYTES = 200 * 2**20
     with pytest.raises(Undecodable, match="takes more memory to decode than the site allows"):

@@ -1,5 +1,6 @@
 """Everything that changes a study, its members or its submissions: one keyword-only verb each."""
 
+from evalhub.studies.services.bundles import Announced, Outcome, read_table, receive_files
 from evalhub.studies.services.checklist import Step, checklist
 from evalhub.studies.services.contestants import (
     lift_registration,
@@ -49,11 +50,13 @@ from evalhub.studies.services.submissions import complete_submission, receive_ma
 
 __all__ = [
     "MOST_QUESTIONS",
+    "Announced",
     "BadFile",
     "CheckpointFacts",
     "CutOff",
     "ManifestFile",
     "NoRoom",
+    "Outcome",
     "OverQuota",
     "Question",
     "Report",
@@ -89,7 +92,9 @@ __all__ = [
     "publish_study",
     "read_files",
     "read_prompts",
+    "read_table",
     "receive_file",
+    "receive_files",
     "receive_manifest",
     "receive_piece",
     "register_contestants",

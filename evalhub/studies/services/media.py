@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 from django.conf import settings
 from django.core.files import File
@@ -60,18 +62,30 @@ def uploaded(stream: Stream, most: int) -> Iterator[Upload]:
     Raises: NoRoom when the disk is full.
     """
     settings.UPLOAD_FOLDER.mkdir(parents=True, exist_ok=True)
-    with no_room_said(), tempfile.NamedTemporaryFile(dir=settings.UPLOAD_FOLDER, suffix=".part", delete=False) as file:
-        path = Path(file.name)
-        try:
-            digest, size = hashlib.sha256(), 0
-            while chunk := stream.read(min(CHUNK, most + 1 - size)):
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-            file.flush()
-            yield Upload(path, digest.hexdigest(), size)
-        finally:
-            path.unlink(missing_ok=True)  # storage may have moved it away
+    path = settings.UPLOAD_FOLDER / f"{uuid4().hex}.part"
+    try:
+        yield written_down(stream, path, most + 1)
+    finally:
+        path.unlink(missing_ok=True)  # storage may have moved it away
+
+
+@contextmanager
+def room_for_uploads() -> Iterator[Path]:
+    """A folder in the upload folder for files on their way, gone again when the block ends, with what is left in it."""
+    settings.UPLOAD_FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.UPLOAD_FOLDER, suffix=".part") as name:
+        yield Path(name)
+
+
+def written_down(stream: Stream, path: Path, most: int) -> Upload:
+    """A file of what a stream gives until it ends, or of its first `most` bytes. Raises: NoRoom."""
+    digest, size = hashlib.sha256(), 0
+    with no_room_said(), path.open("wb") as file:
+        while chunk := stream.read(min(CHUNK, most - size)):
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return Upload(path, digest.hexdigest(), size)
 
 
 @contextmanager
@@ -89,11 +103,14 @@ def no_room_said() -> Iterator[None]:
 
 
 def sweep_uploads() -> None:
-    """Remove what a killed process left in the upload folder: files that nobody has written to for an hour."""
+    """Remove what a killed process left in the upload folder: what nobody has written to for an hour."""
     for path in settings.UPLOAD_FOLDER.glob("*.part"):
         try:
             if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
         except FileNotFoundError:  # another process swept it first
             continue
 
