@@ -7,7 +7,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 
-from evalhub.studies.models import Criterion, LogEntry, Membership, Role, Study, StudyState, User
+from evalhub.studies.models import Criterion, Membership, Role, Study, StudyState, User
 from raters import services
 from raters.models import Comparison, Enrolment, EnrolmentState, Vote
 from tests.raters.conftest import Desk, make_desk
@@ -190,74 +190,6 @@ def test_a_vote_by_script_answers_with_the_next_pair(ria: Client) -> None:
     assert (vote.choice, vote.milliseconds, vote.without_javascript) == ("right", 2345, False)
 
 
-QUEUED = {**BY_SCRIPT, "X-Queued": "1"}
-
-
-def desks_of(html: str) -> list[dict[str, str]]:
-    return [form_of(desk) for desk in html.split('<main id="desk"')[1:]]
-
-
-def test_the_next_pairs_are_leased_ahead(ria: Client) -> None:
-    form = form_of(page(ria))
-    more = {"held": form["comparison"], "shown": f"{form['comparison']}:250", "count": "3"}
-    html = ria.post("/rate/study/ahead/", more, headers=BY_SCRIPT).content.decode()
-    desks = desks_of(html)
-    assert len({desk["comparison"] for desk in (form, *desks)}) == 4
-    assert len(set(re.findall(r"/shown/[\w-]{43}", html))) == 6
-    assert [f"{number} done" in html for number in range(5)] == [False, True, True, True, False]
-    before = Comparison.objects.get(token=form["comparison"])
-    assert before.shown_at is not None
-    assert before.created_at <= before.shown_at
-    assert Comparison.objects.exclude(shown_at=None).count() == 1
-    # What one window was leased and does not hold any more is offered again, before anything new is drawn.
-    held = [form["comparison"], desks[0]["comparison"]]
-    again = ria.post("/rate/study/ahead/", {"held": held, "count": "2"}, headers=BY_SCRIPT).content.decode()
-    assert desks_of(again) == desks[1:]
-    assert Comparison.objects.count() == 4
-
-
-def test_the_queue_is_only_told_how_it_went(desk: Desk, ria: Client) -> None:
-    form = form_of(page(ria))
-    answer = {**form, "answer.quality": "right", "milliseconds": "900", "waited": "60000"}
-    for _ in range(2):
-        response = ria.post("/rate/study/vote/", answer, headers=QUEUED)
-        assert (response.status_code, response.content) == (204, b"")
-    comparison = Comparison.objects.get()
-    assert comparison.shown_at == comparison.created_at  # no pair was shown before it was drawn
-    undo = {"comparison": form["comparison"], "revision": "2"}
-    for _ in range(2):
-        assert ria.post("/rate/study/undo/", undo, headers=QUEUED).status_code == 204
-    assert ria.post("/rate/study/vote/", {**answer, "revision": "3"}, headers=QUEUED).status_code == 204
-    assert ria.post("/rate/study/undo/", undo, headers=QUEUED).status_code == 204  # late, once more
-    assert list(Vote.objects.values_list("choice", flat=True)) == ["right", "withdrawn", "right"]
-    unfit = ria.post("/rate/study/vote/", {**answer, "revision": "4", "answer.quality": "up"}, headers=QUEUED)
-    assert (unfit.status_code, unfit["Content-Type"]) == (422, "text/plain")
-    unknown = ria.post("/rate/study/vote/", {**answer, "comparison": "x" * 43}, headers=QUEUED)
-    assert unknown.status_code == 410
-    Membership.objects.all().delete()
-    assert ria.post("/rate/study/vote/", answer, headers=QUEUED).status_code == 404
-
-
-def test_an_answer_beyond_her_share_is_not_needed_and_never_will_be(desk: Desk, ria: Client) -> None:
-    forms = [form_of(page(ria))]
-    more = ria.post("/rate/study/ahead/", {"held": forms[0]["comparison"], "count": "1"}, headers=BY_SCRIPT)
-    forms += desks_of(more.content.decode())
-    desk.study.votes_per_rater = 1
-    desk.study.save()
-    statuses = [
-        ria.post("/rate/study/vote/", {**form, "answer.quality": "tie"}, headers=QUEUED).status_code for form in forms
-    ]
-    assert statuses == [204, 410]
-
-
-def test_an_answer_to_nothing_is_not_found(ria: Client) -> None:
-    for token in ("x" * 43, "", "a\0b", "é", "x" * 100_000):
-        response = ria.post("/rate/study/vote/", {"comparison": token, "answer.quality": "left"})
-        assert response.status_code == 404
-        odd = {"held": token, "shown": [token, f"{token}:9", ":-1"], "count": "x"}
-        assert ria.post("/rate/study/ahead/", odd).status_code == 200
-
-
 def test_another_study_s_page_opens_nothing_of_one_she_was_removed_from(desk: Desk, ria: Client) -> None:
     form = form_of(page(ria))
     user = User.objects.get(username="ria")
@@ -380,34 +312,3 @@ def test_the_study_is_paused_between_two_looks(desk: Desk, ria: Client, monkeypa
 
 
 # -- the administration -------------------------------------------------------------------------------------------
-
-
-def test_an_administrator_excludes_a_rater_with_a_reason_and_lets_her_in_again(desk: Desk) -> None:
-    enrolment = desk.rater("ria")
-    admin = Client()
-    admin.force_login(User.objects.create_superuser("root"))
-    address = f"/admin/raters/enrolment/{enrolment.pk}/change/"
-    assert admin.get(address).status_code == 200
-    for reason in ("Always answers left.", ""):
-        assert admin.post(address, {"exclusion_reason": reason}).status_code == 302
-        enrolment.refresh_from_db()
-        assert enrolment.exclusion_reason == reason
-        assert (enrolment.excluded_at is not None) == bool(reason)
-    assert LogEntry.objects.filter(verb="excluded rater", actor__username="root").count() == 1
-
-
-def test_an_administrator_reads_votes_and_changes_none(desk: Desk, ria: Client) -> None:
-    form = form_of(page(ria))
-    ria.post("/rate/study/vote/", {**form, "answer.quality": "left"}, headers=BY_SCRIPT)
-    services.refit(study=desk.study)
-    admin = Client()
-    admin.force_login(User.objects.create_superuser("root"))
-    for model in ("rater", "enrolment", "comparison", "vote", "fit"):
-        assert admin.get(f"/admin/raters/{model}/").status_code == 200
-    comparison = Comparison.objects.get(token=form["comparison"])
-    html = admin.get(f"/admin/raters/comparison/{comparison.pk}/change/").content.decode()
-    for token in (comparison.token, comparison.left_token, comparison.right_token):
-        assert token not in html
-    vote = Vote.objects.get()
-    assert admin.post(f"/admin/raters/vote/{vote.pk}/change/", {"choice": "right"}).status_code == 403
-    assert admin.post(f"/admin/raters/vote/{vote.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -22,7 +22,7 @@ from raters import services
 from raters.models import PresentationCopy
 from raters.presentation import pyramid
 from tests.raters.conftest import Desk, offer
-from tests.raters.test_large import WIDE, photograph
+from tests.raters.test_cutting import WIDE, photograph
 
 
 @dataclass
