@@ -10,6 +10,8 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight",
 MOST_NAMES = 5
 # Krippendorff's own bounds: below the lower one he would draw no conclusion, above the upper one he would rely on it.
 WEAK_AGREEMENT, GOOD_AGREEMENT = 0.667, 0.8
+# Beyond this are odds of more than 100,000 to 1, of which no handful of votes can speak: there is no interval yet.
+FARTHEST = 2_000.0  # Elo
 OUTCOME_TONES = {Outcome.PASS: "good", Outcome.FAIL: "bad", Outcome.UNDECIDED: "plain"}
 
 
@@ -51,6 +53,8 @@ def _lead(board: Leaderboard, ranked: list[Row]) -> list[Sentence]:
     if len(ranked) < 2 or not pairs or pairs[0]["upper"] != str(ranked[0].checkpoint.pk):
         return []
     pair, upper, lower = pairs[0], ranked[0].checkpoint, ranked[1].checkpoint
+    if max(-pair["low"], pair["high"]) > FARTHEST:
+        return [Sentence(f"{upper} is above {lower} so far; too few votes, or raters, to say by how much.")]
     ahead = f"{whole(pair['difference'])} Elo [{whole(pair['low'])}, {whole(pair['high'])}]"
     if pair["separated"]:
         return [Sentence(f"{upper} is ahead of {lower} by {ahead}.", "good")]

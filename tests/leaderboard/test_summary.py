@@ -37,6 +37,11 @@ def test_a_lead_that_is_not_settled_says_about_how_many_votes_are_missing(scene:
     ]
 
 
+def test_a_handful_of_votes_has_no_interval_that_is_worth_reading(scene: Scene) -> None:
+    separate(scene, scene.fit(), low=-2.5e22, high=2.5e22)
+    assert sentences(scene)[1] == "plain is above sharp so far; too few votes, or raters, to say by how much."
+
+
 def test_a_settled_lead_says_by_how_much(scene: Scene) -> None:
     fit = scene.fit()
     fit.ratings.filter(checkpoint=scene.checkpoints[0]).update(rank_high=1)
