@@ -3,8 +3,11 @@
 from django.urls import path
 
 from metrics.api import CancelView, MetricsView, RetryView, RunsView, RunView
+from metrics.duplicates_api import DuplicatePairsView, DuplicatesView
 
 urlpatterns = [
+    path("submissions/<uuid:submission_id>/duplicates/", DuplicatesView.as_view(), name="duplicates"),
+    path("submissions/<uuid:submission_id>/duplicates/pairs/", DuplicatePairsView.as_view(), name="duplicate_pairs"),
     path("submissions/<uuid:submission_id>/metrics/", MetricsView.as_view(), name="submission_metrics"),
     path("submissions/<uuid:submission_id>/runs/", RunsView.as_view(), name="submission_runs"),
     path("runs/<uuid:run_id>/", RunView.as_view(), name="run"),

@@ -4,6 +4,7 @@ from django.urls import path
 
 from raters.api import ExclusionView, RatersView, ShipTestsView
 from raters.exports.views import CardView, ExportView
+from raters.imports_api import TakingBackView, VoteImportsView
 from raters.recruiting_api import RecruitmentClosureView, RecruitmentsView, VisitsView
 from raters.reports_api import ReportsView
 from raters.rules_api import AccountsView, KnownAnswersView, RetirementView, RulesView
@@ -20,6 +21,12 @@ urlpatterns = [
     path("studies/<slug:slug>/rater-rules/", RulesView.as_view(), name="rater_rules"),
     path("studies/<slug:slug>/rater-accounts/", AccountsView.as_view(), name="rater_accounts"),
     path("studies/<slug:slug>/reports/", ReportsView.as_view(), name="reports"),
+    path("studies/<slug:slug>/vote-imports/", VoteImportsView.as_view(), name="vote_imports"),
+    path(
+        "studies/<slug:slug>/vote-imports/<uuid:import_id>/taking-back/",
+        TakingBackView.as_view(),
+        name="vote_import_taking_back",
+    ),
     path("studies/<slug:slug>/recruitments/", RecruitmentsView.as_view(), name="recruitments"),
     path(
         "studies/<slug:slug>/recruitments/<uuid:recruitment_id>/closure/",

@@ -45,7 +45,8 @@ def unit(rows: NDArray[np.floating]) -> Rows:
     """(n, …) features as (n, d) rows of length 1: of several frames their mean; a row of zeros is near nothing."""
     flat = rows.mean(axis=1) if rows.ndim == 3 else rows
     lengths = np.linalg.norm(flat.astype(np.float64), axis=1, keepdims=True)
-    return np.divide(flat, lengths, out=np.zeros(flat.shape), where=lengths > 0).astype(np.float32)
+    made: Rows = np.divide(flat, lengths, out=np.zeros(flat.shape), where=lengths > 0).astype(np.float32)
+    return made
 
 
 def near_pairs(

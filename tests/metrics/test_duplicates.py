@@ -108,6 +108,17 @@ def test_copies_are_found_and_other_photographs_are_not(scored: Submission, rese
     assert "may be memorised" in beside_text
     assert "<html" not in page.get(address, headers={"HX-Request": "true"}).text
 
+    api = f"/api/v1/submissions/{scored.pk}/duplicates/"
+    assert page.get(api).json()["near_within"] == 6
+    pairs = page.get(f"{api}pairs/").json()["results"]
+    assert {(pair["prompt"], pair["other_prompt"]) for pair in pairs} == within
+    similarities = [pair["similarity"] for pair in pairs]
+    assert similarities == sorted(similarities, reverse=True)
+    nearest = page.get(f"{api}pairs/", {"of": "references", "page_size": 1}).json()
+    assert nearest["results"][0]["other_prompt"] is None
+    assert nearest["next"]
+    assert page.get(f"{api}pairs/", {"of": "everything"}).status_code == 400
+
     FeatureRow.objects.all().delete()
     evicted = search(scored, researcher)
     assert evicted.state == SearchState.FAILED
@@ -164,4 +175,8 @@ class TestAsking:
         seen = client.get(reverse("submission_duplicates", args=[submission.pk]))
         done = client.post(reverse("duplicates_search", args=[submission.pk]))
         assert (seen.status_code, done.status_code) == (see, do)
+        api = f"/api/v1/submissions/{submission.pk}/duplicates/"
+        assert client.post(api).status_code == (202 if do == 302 else do)
+        assert client.get(api).status_code == (200 if do == 302 else 404 if see == 200 else see)
+        assert client.get(f"{api}pairs/").status_code == see
         assert DuplicateSearch.objects.exists() == (do == 302)

@@ -110,3 +110,35 @@ def test_the_command_says_what_comes_in(desk: Desk, tmp_path: Path) -> None:
     for wrong in (["nowhere", path], [desk.study.slug, tmp_path / "none.csv"]):
         with pytest.raises(CommandError):
             call_command("import_votes", *wrong, "--name", "Pilot", stdout=out)
+
+
+class TestByProgram:
+    def test_a_file_is_looked_at_imported_and_taken_back(self, desk: Desk, owner: Client) -> None:
+        address = f"/api/v1/studies/{desk.study.slug}/vote-imports/"
+        wrong = CSV + "Alpha,Delta,left,a,prompt-0\n"
+        looked = owner.post(address, {**chosen(wrong), "dry_run": "true"})
+        assert looked.status_code == 200, looked.text
+        report = looked.json()
+        assert [report[name] for name in ("lines", "votes", "raters", "known", "left_out")] == [3, 2, 1, 0, 1]
+        assert report["refused"][0]["named"][0].startswith("Line 4: The study has no checkpoint “Delta”")
+        refused = owner.post(address, chosen(wrong))
+        assert (refused.status_code, refused.json()["refused"][0]["lines"]) == (422, 1)
+        assert not Vote.objects.exists()
+        assert owner.post(address, {**chosen(wrong), "leave_out": "true"}).json()["votes"] == 2
+        (listed,) = owner.get(address).json()["results"]
+        assert (listed["group"], listed["votes"], listed["refused"]) == ("imported: Pilot", 2, 1)
+        back = f"{address}{listed['id']}/taking-back/"
+        kind = "application/json"
+        assert owner.post(back, {"reason": "Wrong."}, content_type=kind).json()["taken_back_because"] == "Wrong."
+        assert owner.post(back, {"reason": "Wrong."}, content_type=kind).status_code == 409
+        assert owner.post(back, {"reason": ""}, content_type=kind).json()["taken_back_at"] is None
+
+    @pytest.mark.parametrize(("role", "status"), [("researcher", 403), ("rater", 403), ("", 404)])
+    def test_only_owners_import(self, desk: Desk, role: str, status: int) -> None:
+        address = f"/api/v1/studies/{desk.study.slug}/vote-imports/"
+        user, client = User.objects.create_user("somebody"), Client()
+        if role:
+            Membership.objects.create(study=desk.study, user=user, role=Role(role))
+        client.force_login(user)
+        assert [client.get(address).status_code, client.post(address, chosen()).status_code] == [status] * 2
+        assert not VoteImport.objects.exists()
