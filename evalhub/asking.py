@@ -12,6 +12,8 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from evalhub.pages import Pages
+
 
 class Body(serializers.Serializer):
     """The body of a request: fields of the types that the schema names, and no others."""
@@ -70,7 +72,7 @@ class View(GenericAPIView):
 
     queries: ClassVar[Mapping[str, type[Query]]] = {}
     asked: Mapping[str, Any] = {}
-    pagination_class = None
+    pagination_class: type[Pages] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

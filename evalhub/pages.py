@@ -1,6 +1,6 @@
 """Lists of the API: a page at a time, and the address of the next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.core import signing
@@ -25,6 +25,8 @@ class Pages(CursorPagination):
     max_page_size = MOST
     page_size_query_param = "page_size"
     page_size_query_description = "How many at most."
+    request: Request
+    base_url: str
     cursor_query_description = "From `next` or `previous` of another page; without one the list begins."
 
     def get_page_size(self, request: Request) -> int:
@@ -52,7 +54,7 @@ class Pages(CursorPagination):
             raise NotFound(STRANGE_CURSOR) from None
         return Cursor(offset=offset, reverse=reverse, position=position)
 
-    def get_paginated_response_schema(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         shape: dict[str, Any] = super().get_paginated_response_schema(schema)
         shape["required"] = ["next", "previous", "results"]
         for name in ("next", "previous"):

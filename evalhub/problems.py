@@ -138,7 +138,8 @@ def _of_protocol(error: exceptions.APIException, context: Mapping[str, Any]) -> 
         read = ", ".join(each.media_type for each in context["view"].get_parsers()) or "none"
         return f"A body of the type {context['request'].content_type[:100]} is not read here; send {read}."
     if isinstance(error, exceptions.Throttled):
-        return f"That were too many requests in a short time; go on in {max(1, round(error.wait or 1)):,} seconds."
+        seconds = max(1, round(getattr(error, "wait", None) or 1))
+        return f"That were too many requests in a short time; go on in {seconds:,} seconds."
     return said
 
 

@@ -9,7 +9,6 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.request import Request
-from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -18,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @functools.cache
-def _redis() -> "redis.Redis[bytes]":
+def _redis() -> redis.Redis:
     # Once more, for a connection that a restart has closed; a request does not wait for a Redis that is away.
     once_more = Retry(NoBackoff(), 1)
     return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=once_more)
@@ -38,7 +37,7 @@ class Rates(SimpleRateThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         scope = self.scope_of(request, view)
-        most, seconds = self.parse_rate(api_settings.DEFAULT_THROTTLE_RATES[scope])
+        most, seconds = self.parse_rate(str(self.THROTTLE_RATES[scope]))
         if most is None or seconds is None:
             return True
         key = f"evalhub:rate:{scope}:{self._who(request, scope)}"

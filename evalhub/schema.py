@@ -8,7 +8,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema_serializer
 from rest_framework import serializers
 
-from evalhub.asking import Body
+from evalhub.asking import Body, Query
 from evalhub.problems import BROKEN, NOTHING, PROBLEM, title
 
 # What each status means here, and what is said then.
@@ -102,12 +102,10 @@ def refused(*codes: int) -> dict[int, OpenApiResponse]:
 
 def example(*, told: Any = None, asked: Any = None, media_type: str = "application/json") -> Callable[[Any], Any]:
     """Give a serializer an example of what it answers with, and of what it is asked with."""
-    given = [
-        OpenApiExample(name, value=value, media_type=media_type, status_codes=["200", "201", "202"], **{only: True})
-        for name, value, only in (("Answer", told, "response_only"), ("Request", asked, "request_only"))
-        if value is not None
-    ]
-    return extend_schema_serializer(examples=given)
+    answers = ["200", "201", "202"]
+    answer = OpenApiExample("Answer", told, media_type=media_type, status_codes=answers, response_only=True)
+    request = OpenApiExample("Request", asked, media_type=media_type, request_only=True)
+    return extend_schema_serializer(examples=[one for one in (answer, request) if one.value is not None])
 
 
 class Schema(AutoSchema):
@@ -119,10 +117,10 @@ class Schema(AutoSchema):
         described: dict[str, Any] = super()._get_response_bodies(direction)
         for code in self._problems_of_all():
             described.setdefault(str(code), {"description": PROBLEMS[code][0]})
-        for code, response in described.items():
-            if code >= "400":
-                response.update(self._problem(int(code)))
-        return {code: described[code] for code in sorted(described)}
+        for status, response in described.items():
+            if status >= "400":
+                response.update(self._problem(int(status)))
+        return {status: described[status] for status in sorted(described)}
 
     def _problems_of_all(self) -> list[int]:
         """Those that this operation can answer with like any other."""
@@ -145,16 +143,20 @@ class Schema(AutoSchema):
 
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Any:
         shape = super()._map_basic_serializer(serializer, direction)
-        if direction == "request" and isinstance(serializer, Body):
-            shape["additionalProperties"] = False
+        if direction == "request" and isinstance(serializer, Body | Query):
+            for name, field in serializer.fields.items():
+                if isinstance(field, serializers.CharField) and name in shape["properties"]:
+                    _say_what_is_taken(field, shape["properties"][name])
+            if isinstance(serializer, Body):
+                shape["additionalProperties"] = False
         return shape
 
-    def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        super()._insert_field_validators(field, schema)
-        # What a text field takes in: nothing that a database cannot hold, and not only spaces where it trims them.
-        if isinstance(field, serializers.CharField) and not field.read_only and set(schema) <= PLAIN:
-            filled = field.trim_whitespace and not field.allow_blank
-            schema["pattern"] = getattr(field, "pattern", "") or (FILLED if filled else ANY)
+
+def _say_what_is_taken(field: serializers.CharField, schema: dict[str, Any]) -> None:
+    """Of a text: nothing that a database cannot hold, and not only blanks where they are trimmed."""
+    if set(schema) <= PLAIN:
+        filled = field.trim_whitespace and not field.allow_blank
+        schema["pattern"] = getattr(field, "pattern", "") or (FILLED if filled else ANY)
 
 
 ANY, FILLED = r"^[^\u0000]*$", r"^[^\u0000]*[^\s\u0000][^\u0000]*$"

@@ -34,7 +34,7 @@ class RecruitmentSerializer(Body):
     no_consent_code = serializers.CharField(max_length=64, allow_blank=True, default="")
     address = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(read_only=True)
-    closed_at = serializers.DateTimeField(read_only=True)
+    closed_at = serializers.DateTimeField(read_only=True, allow_null=True)
     came = serializers.IntegerField(read_only=True, help_text="Visits, of all outcomes.")
     under_way = serializers.IntegerField(read_only=True)
     completed = serializers.IntegerField(read_only=True)

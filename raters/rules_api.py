@@ -34,7 +34,7 @@ class KnownAnswerSerializer(Body):
     explanation = serializers.CharField(
         max_length=golds.LONGEST_EXPLANATION, required=False, allow_blank=True, default="", help_text="Markdown."
     )
-    retired_at = serializers.DateTimeField(read_only=True)
+    retired_at = serializers.DateTimeField(read_only=True, allow_null=True)
     asked = serializers.IntegerField(read_only=True, help_text="Raters who answered it.")
     missed = serializers.IntegerField(read_only=True, help_text="Those of them who did not find it.")
     suspect = serializers.BooleanField(
