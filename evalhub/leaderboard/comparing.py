@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from django.db.models import Avg, Count, F, Q
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from evalhub.leaderboard.columns import Column, metric_column
 from evalhub.leaderboard.scores import newest_scores
@@ -108,7 +108,7 @@ def mean_difference(values: NDArray[np.float64], better: str) -> Difference:
     mean, n = float(values.mean()), len(values)
     if n < LEAST_PROMPTS:
         return Difference(mean, None, None, n, PAIRED, better)
-    half = float(student.ppf(0.975, n - 1) * values.std(ddof=1) / sqrt(n))
+    half = float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
     return Difference(mean, mean - half, mean + half, n, PAIRED, better)
 
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy  # whose search for roots takes long to load, and loads when it is used
 from scipy.special import ndtr, stdtrit
 
 from raters.ranking.errors import UnknownOption
@@ -78,7 +78,7 @@ class ConfidenceSequence:
             return 0
         if not distance > 0 or excess(most) > 0:
             return None
-        return 1 if excess(0.0) <= 0 else int(np.ceil(np.exp(brentq(excess, 0.0, most))))
+        return 1 if excess(0.0) <= 0 else int(np.ceil(np.exp(scipy.optimize.brentq(excess, 0.0, most))))
 
 
 @dataclass(frozen=True)

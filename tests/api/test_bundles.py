@@ -282,10 +282,8 @@ def test_who_may_not_is_told_before_a_byte_is_read(sender: Sender, scene: Scene)
     asked += [(sender.headers, "", 411), (sender.headers, str(bundles.MOST_BYTES + 1), 413)]
     for headers, length, status in asked:
         said: dict[str, Any] = {"HTTP_" + name.upper(): value for name, value in headers.items()}
-        answer = sender.client.generic(
-            "POST", sender.address, **said, CONTENT_LENGTH=length, **{"wsgi.input": Unread()}
-        )
-        problem(answer, status)
+        said |= {"CONTENT_LENGTH": length, "wsgi.input": Unread()}
+        problem(sender.client.generic("POST", sender.address, **said), status)
 
 
 @pytest.mark.django_db(transaction=True)

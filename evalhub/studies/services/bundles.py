@@ -170,10 +170,13 @@ class _Arrival:
 
     def settle(self, arrived: Sequence[Arrived]) -> None:
         """Store and mark these files, and make room for others."""
+        in_part = parts.sizes(self.submission.pk)
         for each, entries in zip(arrived, take_all(self.submission, arrived), strict=True):
-            self.outcomes[each.entries[0].sha256] = _outcome(each.entries[0].sha256, entries)
+            sha256 = each.entries[0].sha256
+            self.outcomes[sha256] = _outcome(sha256, entries)
             each.upload.path.unlink(missing_ok=True)  # storage may have moved it away
-            parts.forget(self.submission.pk, each.entries[0].sha256)
+            if sha256 in in_part:
+                parts.forget(self.submission.pk, sha256)
 
     def _take_down(self, file: Announced, entries: list[ManifestEntry]) -> Arrived:
         within = _Limited(self.stream, file.size)
