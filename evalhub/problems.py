@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.views.defaults import server_error
+from django.views.defaults import page_not_found, server_error
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -74,6 +74,11 @@ def unreadable(request: HttpRequest, exception: Exception) -> HttpResponse:
     if _is_of_program(request):
         return _plain_problem(400, "This request cannot be read; check its host name, its headers and its body.")
     return render(request, "400.html", status=400)
+
+
+def nothing(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """The answer at an address that is none."""
+    return _plain_problem(404, NOTHING) if _is_of_program(request) else page_not_found(request, exception)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -113,6 +113,10 @@ class Schema(AutoSchema):
         query = getattr(self.view, "queries", {}).get(self.method)
         return [*super().get_override_parameters(), *([query] if query else [])]
 
+    def get_summary(self) -> str | None:
+        """The first sentence, which a closed operation shows beside its address."""
+        return super().get_summary() or _beginning(self.get_description())
+
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         described: dict[str, Any] = super()._get_response_bodies(direction)
         for code in self._problems_of_all():
@@ -150,6 +154,11 @@ class Schema(AutoSchema):
             if isinstance(serializer, Body):
                 shape["additionalProperties"] = False
         return shape
+
+
+def _beginning(description: str) -> str:
+    """Its first sentence, or what of it says enough."""
+    return description.partition("\n")[0].partition(". ")[0].partition("; ")[0].rstrip(".")
 
 
 def _say_what_is_taken(field: serializers.CharField, schema: dict[str, Any]) -> None:

@@ -21,6 +21,7 @@ version_1 = [
 ]
 
 handler400 = "evalhub.problems.unreadable"
+handler404 = "evalhub.problems.nothing"
 handler500 = "evalhub.problems.broken"
 
 urlpatterns = [
