@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.blocks import blocks
 from tests.systems import SOURCE, System, running
 
 PAGE = SOURCE / "docs" / "operator.md"
@@ -40,8 +41,7 @@ def test_its_commands_run_and_its_backup_restores_into_an_empty_home(
     live: System, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     kept = pytestconfig.cache.mkdir("weights")  # where the tests of the metrics keep them too
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    looks, features, quota, weights, backup, restore, moving = blocks
+    looks, features, quota, weights, backup, restore, moving = blocks("docs/operator.md", "sh")
     live.manage("shell", "-c", USERS + "users.create_user(username='in-the-backup', password='p')")
     (live.home / "media").mkdir(exist_ok=True)
     (live.home / "media" / "a picture").write_bytes(b"pixels")
@@ -50,6 +50,7 @@ def test_its_commands_run_and_its_backup_restores_into_an_empty_home(
         run_block(block, live, tmp_path, kept)
     run_block(moving, live, tmp_path, kept)
     assert "It moved" in live.manage("shell", "-c", "print(Study.objects.get(slug='demo').name)")
+    live.manage("delete_study", "demo", "--confirm", "demo")
     with running() as empty:
         run_block(restore, empty, tmp_path, kept)
         assert "in-the-backup" in empty.manage("shell", "-c", USERS + "print(users.get(username='in-the-backup'))")

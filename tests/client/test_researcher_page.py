@@ -1,31 +1,25 @@
 """docs/researcher.md: its shell blocks run as printed, in order and in one shell, and so does its Python."""
 
 import os
-import re
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
+from tests.blocks import blocks
 from tests.client.conftest import Desk
 from tests.client.test_shards import shard
 from tests.submitting import picture
-from tests.systems import SOURCE
-
-PAGE = SOURCE / "docs" / "researcher.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_its_commands_and_its_program_run(desk: Desk, outputs: Path) -> None:
     folder = outputs.parent
-    (facts,) = blocks("toml")
+    (facts,) = blocks("docs/researcher.md", "toml")
     (folder / "facts.toml").write_text(facts)
-    programs = [folder / f"program-{number}.py" for number, _ in enumerate(blocks("python"))]
-    for file, program in zip(programs, blocks("python"), strict=True):
-        file.write_text(program)
+    programs = []
+    for number, program in enumerate(blocks("docs/researcher.md", "python")):
+        programs.append(folder / f"program-{number}.py")
+        programs[-1].write_text(program)
     (folder / "shards").mkdir()
     for number, keys in enumerate((("cat", "dog"), ("tree",))):
         members = {f"{key}.png": picture(int.from_bytes(os.urandom(4)), size=(64, 64)) for key in keys}
@@ -38,7 +32,7 @@ def test_its_commands_and_its_program_run(desk: Desk, outputs: Path) -> None:
         "EVALHUB_TOKEN": desk.token,
         "PASSWORD": "correct-horse",
     }
-    shell = ["sh", "-eu", "-c", "\n".join(blocks("sh"))]
+    shell = ["sh", "-eu", "-c", "\n".join(blocks("docs/researcher.md", "sh"))]
     for command in (shell, *([sys.executable, str(file)] for file in programs)):
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False
@@ -56,19 +50,9 @@ def test_its_commands_and_its_program_run(desk: Desk, outputs: Path) -> None:
 def test_its_manifest_is_one(tmp_path: Path) -> None:
     from evalhub.client import find
 
-    (manifest,) = blocks("csv")
+    (manifest,) = blocks("docs/researcher.md", "csv")
     (tmp_path / "manifest.csv").write_text(manifest)
     (tmp_path / "run-7").mkdir()
     for number in (1, 2, 3):
         (tmp_path / "run-7" / f"{number:05}.png").touch()
     assert [output.prompt for output in find(tmp_path).outputs] == ["cat", "dog", "tree"]
-
-
-def test_what_is_not_run_says_so() -> None:
-    """A block of another language is an excerpt or a table of settings; a console is commands, so it gives a reason."""
-    page = PAGE.read_text()
-    consoles = [
-        page[: match.start()].rsplit("\n\n", 2)[-2] for match in re.finditer(r"^```console$", page, re.MULTILINE)
-    ]
-    assert consoles
-    assert all("Not run here" in before for before in consoles)

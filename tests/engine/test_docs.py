@@ -1,7 +1,6 @@
 """docs/metrics.md and docs/performance.md: their commands run as written, and they name all there is."""
 
 import os
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -15,20 +14,15 @@ from metrics.engine.catalogue import WEIGHTS
 from metrics.engine.protocol import FID_RESIZES
 from metrics.engine.registry import METRICS
 from metrics.engine.weights import Weights
+from tests.blocks import all_blocks, blocks
 from tests.engine.conftest import REPOSITORY, Folders
 from tests.engine.test_videos import filmed, moving_crop
 
 PAGE = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
-PERFORMANCE = (REPOSITORY / "docs" / "performance.md").read_text(encoding="utf-8")
 
 
-def lines_in(page: str, kind: str = "") -> list[str]:
-    """The lines of a page's blocks of one kind."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    return [line for name, block in blocks if name == kind for line in block.strip().splitlines()]
-
-
-COMMANDS = [*lines_in(PAGE), *lines_in(PERFORMANCE)]
+SCORED = [*blocks("docs/metrics.md", "sh"), *blocks("docs/performance.md", "sh")]
+COMMANDS = [line for block in SCORED for line in block.splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +89,15 @@ def test_the_page_names_every_metric_protocol_and_network() -> None:
         assert f"| `{name}` |" in PAGE
 
 
-def test_the_benchmarks_that_the_page_names_are_there_and_a_gpus_are_marked() -> None:
-    for line in lines_in(PERFORMANCE, "bench") + lines_in(PERFORMANCE, "gpu"):
-        if "tests.benchmarks" in line:
-            names = line.partition("tests.benchmarks ")[2].split()
-            assert names
-            for name in names:
-                assert (REPOSITORY / "tests" / "benchmarks" / f"{name}.py").exists()
-    assert "Not run here" in PERFORMANCE.partition("```gpu")[0].rpartition("\n\n")[0].rpartition("\n\n")[2]
+def test_the_benchmarks_that_pages_name_are_there() -> None:
+    named = [
+        name
+        for page in ("docs/performance.md", "docs/ranking.md")
+        for block in all_blocks(page)
+        for line in block.text.splitlines()
+        if "tests.benchmarks " in line
+        for name in line.partition("tests.benchmarks ")[2].split()
+    ]
+    assert len(named) > 5
+    for name in named:
+        assert (REPOSITORY / "tests" / "benchmarks" / f"{name}.py").exists()

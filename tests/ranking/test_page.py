@@ -1,7 +1,6 @@
 """The commands and the program in docs/ranking.md do what the page says."""
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -10,15 +9,10 @@ from pathlib import Path
 import pytest
 
 from raters.ranking.__main__ import main
+from tests.blocks import blocks
+from tests.systems import SOURCE
 
-PAGE = Path(__file__).parents[2] / "docs" / "ranking.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-
-
-COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if "raters.ranking" in line]
+COMMANDS = [line for block in blocks("docs/ranking.md", "sh") for line in block.splitlines()]
 
 
 def test_the_page_has_commands() -> None:
@@ -30,20 +24,20 @@ def test_commands(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("votes.csv").write_text(blocks("csv")[0])
+    Path("votes.csv").write_text(blocks("docs/ranking.md", "csv")[0])
     program, *arguments = shlex.split(command)[2:]
     assert program == "raters.ranking"
     assert main(arguments) == 0
     assert "lanczos" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("program", blocks("python"))
+@pytest.mark.parametrize("program", blocks("docs/ranking.md", "python"))
 def test_programs(program: str, tmp_path: Path) -> None:
-    (tmp_path / "votes.csv").write_text(blocks("csv")[0])
+    (tmp_path / "votes.csv").write_text(blocks("docs/ranking.md", "csv")[0])
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(PAGE.parents[1])},
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
         check=True,

@@ -35,7 +35,7 @@ def newest(scene: Scene) -> tuple[str, str]:
 def rows(client: Client, scene: Scene, **asked: str) -> list[dict[str, str]]:
     response = client.get(reverse(SHEET, args=["faces"]), asked)
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
-    return list(csv.DictReader(io.StringIO(b"".join(response.streaming_content).decode())))
+    return list(csv.DictReader(io.StringIO(response.getvalue().decode())))
 
 
 def test_each_deed_is_a_sentence_with_what_was_before(scene: Scene) -> None:
