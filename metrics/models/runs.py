@@ -1,6 +1,7 @@
 """Runs over submissions, and the shards that workers take."""
 
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -97,6 +98,17 @@ class Run(models.Model):
     def device(self) -> str:
         """What its scores were computed on; empty while there are none."""
         return next((name for score in self.scores.all() if (name := score.efficiency.get("device"))), "")
+
+    @property
+    def peak_memory(self) -> int:
+        """Bytes, the most of any of its passes: the device's on a GPU, else the process's. 0 while it is unknown."""
+        return max((int(score.efficiency.get("peak_memory") or 0) for score in self.scores.all()), default=0)
+
+    def parts_by_state(self) -> list[tuple[str, int]]:
+        """How many of its parts are in each state that any is in; states as people call them."""
+        counted = Counter(shard.state for shard in self.shards.all())
+        called = {state: "running" if state == ShardState.LEASED else state.label.lower() for state in ShardState}
+        return [(called[state], counted[state]) for state in ShardState if counted[state]]
 
     def progress(self) -> "Progress":
         """How far the run is, from its shards' own times: the speed of a worker while it works, times those at work."""

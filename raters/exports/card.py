@@ -5,6 +5,7 @@ from django.db.models import Count
 from evalhub.studies.models import Study
 from raters.exports.selection import SPLITS, Selection
 from raters.exports.totals import totals
+from raters.models import Enrolment
 from raters.services import fit_of
 
 
@@ -82,6 +83,11 @@ def _votes(study: Study, selection: Selection) -> list[str]:
     if selection.simulated:
         simulated = selection.votes(study).filter(simulated=True).count()
         lines.append(f"- {simulated:,} of these votes are simulated: no person gave them.")
+    cast_elsewhere = Enrolment.objects.filter(study=study, vote_import__isnull=False).values("rater")
+    if imported := selection.votes(study).filter(rater__in=cast_elsewhere).count():
+        lines.append(
+            f"- {imported:,} of these votes were cast elsewhere and imported; what those raters agreed to is not known."
+        )
     return lines
 
 

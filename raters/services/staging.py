@@ -84,13 +84,12 @@ UPDATE staged_vote
 SET rater = encode(substring(sha256(convert_to(%(salt)s || label, 'UTF8')) FOR 16), 'hex')::uuid WHERE fault IS NULL
 """
 _SAID_TWICE = """
-UPDATE staged_vote AS later SET fault = CASE WHEN later.answer = first.answer THEN 'again' ELSE 'twice' END
+UPDATE staged_vote SET fault = CASE WHEN answer = said.first THEN 'again' ELSE 'twice' END
 FROM (
-    SELECT DISTINCT ON (rater, low, high, control, criterion) rater, low, high, control, criterion, answer, line
-    FROM staged_vote WHERE fault IS NULL ORDER BY rater, low, high, control, criterion, line
-) AS first
-WHERE later.fault IS NULL AND later.line > first.line AND later.rater = first.rater AND later.low = first.low
-    AND later.high = first.high AND later.control = first.control AND later.criterion = first.criterion
+    SELECT line, first_value(answer) OVER lines AS first, row_number() OVER lines AS number
+    FROM staged_vote WHERE fault IS NULL
+    WINDOW lines AS (PARTITION BY rater, low, high, control, criterion ORDER BY line)
+) AS said WHERE said.line = staged_vote.line AND said.number > 1
 """
 _KNOWN_PAIRS = """
 UPDATE staged_vote SET comparison = known.id FROM raters_comparison AS known
@@ -117,25 +116,29 @@ SELECT rater, %(study)s, 'complete', %(group)s, 0, CASE WHEN bool_or(excluded) T
     CASE WHEN bool_or(excluded) THEN %(excluded)s ELSE '' END, %(import)s, now()
 FROM staged_vote WHERE fault IS NULL GROUP BY rater ON CONFLICT (rater_id, study_id) DO NOTHING
 """
+# Each pair of a rater gets the id of its first line, whatever its lines' questions.
+_NUMBERED = """
+UPDATE staged_vote SET comparison = pair.id
+FROM (
+    SELECT line, min(id) OVER (PARTITION BY rater, low, high, control) AS id
+    FROM (
+        SELECT *, nextval(pg_get_serial_sequence('raters_comparison', 'id')) AS id
+        FROM (SELECT * FROM staged_vote WHERE fault IS NULL AND comparison IS NULL ORDER BY line) AS in_order
+    ) AS numbered
+) AS pair WHERE pair.line = staged_vote.line
+"""
 # No token of these opens anything: their raters have no accounts.
 _ADD_COMPARISONS = """
-WITH pair AS (
-    SELECT DISTINCT ON (rater, low, high, control) * FROM staged_vote
-    WHERE fault IS NULL AND comparison IS NULL ORDER BY rater, low, high, control, line
-), added AS (
-    INSERT INTO raters_comparison (
-        study_id, rater_id, prompt_id, left_id, right_id, left_checkpoint_id, right_checkpoint_id, reason, propensity,
-        control, expected, token, left_token, right_token, created_at, expires_at, shown_at, answered_at
-    )
-    SELECT %(study)s, rater, prompt_id, left_id, right_id, left_checkpoint, right_checkpoint, 'imported', propensity,
-        control, expected, replace(gen_random_uuid()::text, '-', ''), replace(gen_random_uuid()::text, '-', ''),
-        replace(gen_random_uuid()::text, '-', ''), now(), now(), shown_at, coalesce(answered_at, now())
-    FROM pair ORDER BY line
-    RETURNING id, rater_id, control, least(left_id, right_id) AS low, greatest(left_id, right_id) AS high
+INSERT INTO raters_comparison (
+    id, study_id, rater_id, prompt_id, left_id, right_id, left_checkpoint_id, right_checkpoint_id, reason, propensity,
+    control, expected, token, left_token, right_token, created_at, expires_at, shown_at, answered_at
 )
-UPDATE staged_vote SET comparison = added.id FROM added
-WHERE fault IS NULL AND rater = added.rater_id AND staged_vote.control = added.control
-    AND staged_vote.low = added.low AND staged_vote.high = added.high
+SELECT DISTINCT ON (comparison) comparison, %(study)s, rater, prompt_id, left_id, right_id, left_checkpoint,
+    right_checkpoint, 'imported', propensity, control, expected, replace(gen_random_uuid()::text, '-', ''),
+    replace(gen_random_uuid()::text, '-', ''), replace(gen_random_uuid()::text, '-', ''), now(), now(), shown_at,
+    coalesce(answered_at, now())
+FROM staged_vote WHERE fault IS NULL ORDER BY comparison, line
+ON CONFLICT (id) DO NOTHING
 """
 _ORIGINALS = """
 UPDATE raters_comparison AS again SET original_id = first.id FROM raters_comparison AS first
@@ -246,7 +249,9 @@ def faults() -> list[Fault]:
 def write(study: Study, known: VoteImport) -> None:
     """Add raters, comparisons and, last, votes of the lines that have a place."""
     about: dict[str, Any] = {"study": study.pk, "import": known.pk, "group": known.group, "excluded": EXCLUDED}
-    _run([_ADD_RATERS, _ADD_ENROLMENTS, _ADD_COMPARISONS, _ORIGINALS, _ANSWERS], about)
+    # What is written by now is checked now, and not at the end while others wait.
+    checked = ["SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED"]
+    _run([_ADD_RATERS, _ADD_ENROLMENTS, _NUMBERED, _ADD_COMPARISONS, _ORIGINALS, _ANSWERS, *checked], about)
     locks.share_votes(study)  # a ranking waits from here on, so only for the votes
     _run([_ADD_VOTES], about)
 

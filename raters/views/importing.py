@@ -18,7 +18,7 @@ from evalhub.studies.models import Study
 from raters.models import VoteImport
 from raters.services.importing import Report, digest_of, import_votes, look_at_votes, put_back, take_back
 
-MOST_BYTES = 256 * 2**20
+MOST_BYTES = 64 * 2**20  # a web process is at it for a minute
 GONE = "The file is not here any more, for another was chosen meanwhile; choose it again."
 
 

@@ -165,6 +165,17 @@ def test_the_submissions_part_shows_its_runs(run: Run, signed_in: SignedIn) -> N
     assert "<html" in browser.get(address).content.decode()
 
 
+def test_the_submissions_part_says_how_far_each_run_is_and_what_it_took(run: Run, signed_in: SignedIn) -> None:
+    client, address = signed_in("viewer"), reverse("submission_runs", args=[run.submission_id])
+    claimed(run.shards.all()[0])
+    assert "1 part waiting, 1 part running" in client.get(address, headers=HTMX).text
+    run.shards.update(state="waiting", token=0)
+    finish(run)
+    said = " ".join(client.get(address, headers=HTMX).text.split())
+    assert "2 parts done" in said
+    assert "of cpu · at most 1.0 MB of memory" in said
+
+
 def test_a_page_of_many_parts_takes_few_queries(
     run: Run, signed_in: SignedIn, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:

@@ -252,6 +252,9 @@ class TestCounting:
         bring(desk, table("Gamma,Alpha,left,a,prompt-0"))
         counts = [len(list(exports.votes(desk.study, Selection(cast_here=only)).rows())) for only in (False, True)]
         assert counts == [13, 12]
+        said = "1 of these votes were cast elsewhere"
+        assert said in exports.card(desk.study, Selection())
+        assert said not in exports.card(desk.study, Selection(cast_here=True))
 
     def test_nobody_is_paid_for_them_and_no_budget_is_spent_on_them(self, desk: Desk) -> None:
         bring(desk, table("Gamma,Alpha,left,a,prompt-0"))
