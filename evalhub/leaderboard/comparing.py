@@ -81,12 +81,16 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class PromptDifferences:
-    """(n,) prompts that both have answered, and what each difference is; `sign` makes more mean better."""
+    """(n,) prompts that both have answered, and the values of both.
+
+    Args: are_shares: whether the two values are shares of votes, which together are one.
+    """
 
     prompts: NDArray[np.int64]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
     better: str
+    are_shares: bool = False
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
@@ -100,7 +104,16 @@ class PromptDifferences:
     def over(self, kept: NDArray[np.bool_]) -> Difference | None:
         """The mean difference over some of the prompts; None over none."""
         values = self.values[kept]
-        return mean_difference(values, self.better) if len(values) else None
+        if not len(values):
+            return None
+        return difference_of_shares(self.second[kept]) if self.are_shares else mean_difference(values, self.better)
+
+    @property
+    def mean(self) -> Difference:
+        """Over all prompts, of which there is one at least."""
+        found = self.over(np.ones(len(self.values), dtype=bool))
+        assert found is not None
+        return found
 
 
 def mean_difference(values: NDArray[np.float64], better: str) -> Difference:
@@ -110,6 +123,22 @@ def mean_difference(values: NDArray[np.float64], better: str) -> Difference:
         return Difference(mean, None, None, n, PAIRED, better)
     half = float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
     return Difference(mean, mean - half, mean + half, n, PAIRED, better)
+
+
+def difference_of_shares(shares: NDArray[np.float64]) -> Difference:
+    """The mean share of the second over prompts, less what is left to the first.
+
+    Wilson's interval, which stays between none and all, as if every prompt were so many votes as their spread says.
+    """
+    mean, n = float(shares.mean()), len(shares)
+    if n < LEAST_PROMPTS:
+        return Difference(2 * mean - 1, None, None, n, PAIRED)
+    spread = float(shares.var(ddof=1)) / n
+    votes = mean * (1 - mean) / spread if spread > 0 else float(n)
+    square = float(stdtrit(n - 1, 0.975)) ** 2
+    middle = (mean + square / (2 * votes)) / (1 + square / votes)
+    half = sqrt(square * (mean * (1 - mean) / votes + square / (4 * votes**2))) / (1 + square / votes)
+    return Difference(2 * mean - 1, 2 * (middle - half) - 1, 2 * (middle + half) - 1, n, PAIRED)
 
 
 def independent_difference(first: Score, second: Score, better: str) -> Difference:
@@ -151,7 +180,7 @@ class Comparing:
             return None
         prompts = np.array(sorted(self.said_of), dtype=np.int64)
         share = np.array([self.said_of[prompt].share for prompt in prompts], dtype=np.float64)
-        return PromptDifferences(prompts, 1 - share, share, "high")
+        return PromptDifferences(prompts, 1 - share, share, "high", are_shares=True)
 
 
 def compare(study: Study, first: Checkpoint, second: Checkpoint, *, with_votes: bool) -> Comparing:

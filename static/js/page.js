@@ -1,4 +1,6 @@
-// What every page has: buttons that copy, and a word when the server could not be reached.
+// What every page has: buttons that copy, tables that sort, and a word when the server could not be reached.
+
+import "./sorting.js";
 
 const notices = document.getElementById("notices");
 

@@ -7,7 +7,14 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from scipy import stats
 
-from evalhub.leaderboard.comparing import VOTES, by_tag, compare, independent_difference, mean_difference
+from evalhub.leaderboard.comparing import (
+    VOTES,
+    by_tag,
+    compare,
+    difference_of_shares,
+    independent_difference,
+    mean_difference,
+)
 from evalhub.studies.models import Checkpoint, Membership, Prompt, Role, User
 from metrics.models import Run, RunState, SampleScore, Score
 from raters import services
@@ -71,6 +78,46 @@ class TestDifferences:
             assert found.high is not None
             hits += found.low <= 0.1 <= found.high
         assert hits / 2_000 == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 2_000) ** 0.5)
+
+    def test_a_case_worked_out_by_hand(self, desk: Desk) -> None:
+        """Differences +0.1, 0, −0.1, +0.1, 0 and then none: mean 0.02, variance 0.007, t(4) = 2.776."""
+        desk.prompts = desk.prompts[:5]
+        scored(desk, desk.checkpoints[0], np.array([0.5, 0.4, 0.3, 0.2, 0.1]))
+        scored(desk, desk.checkpoints[1], np.array([0.6, 0.4, 0.2, 0.3, 0.1]))
+        (line,) = compare(desk.study, *desk.checkpoints[:2], with_votes=True).lines
+        found = line.difference
+        assert (found.value, found.n) == (pytest.approx(0.02), 5)
+        assert (found.low, found.high) == (pytest.approx(0.02 - 0.10388, abs=1e-4), pytest.approx(0.12388, abs=1e-4))
+        assert found.verdict == ""
+
+    def test_shares_have_wilsons_interval(self) -> None:
+        """One vote on each of 8 prompts, 6 for the second: spread 3/16/7, so 7 votes; t(7) = 2.365, squared 5.591."""
+        found = difference_of_shares(np.array([1.0] * 6 + [0.0] * 2))
+        middle, width = (0.75 + 5.591 / 14) / (1 + 5.591 / 7), 5.591 * (0.1875 / 7 + 5.591 / (4 * 49))
+        half = width**0.5 / (1 + 5.591 / 7)
+        assert found.value == 0.5
+        assert (found.low, found.high) == pytest.approx((2 * (middle - half) - 1, 2 * (middle + half) - 1), abs=1e-3)
+        assert found.verdict == ""
+
+    @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+    def test_shares_that_are_all_alike_are_no_certainty(self, share: float) -> None:
+        found = difference_of_shares(np.full(5, share))
+        assert found.low is not None
+        assert found.high is not None
+        assert -1 <= found.low < found.high <= 1
+        assert found.high - found.low > 0.5
+
+    @pytest.mark.parametrize(("truth", "votes"), [(0.5, 1), (0.8, 1), (0.6, 4)])
+    def test_their_interval_covers_as_often_as_it_says(self, truth: float, votes: int) -> None:
+        random = np.random.default_rng(7)
+        hits = 0
+        for _ in range(1_000):
+            chances = random.beta(6 * truth, 6 * (1 - truth), 30)
+            found = difference_of_shares(random.binomial(votes, chances) / votes)
+            assert found.low is not None
+            assert found.high is not None
+            hits += found.low <= 2 * truth - 1 <= found.high
+        assert hits / 1_000 > 0.93
 
     def test_a_few_prompts_have_no_interval_and_no_verdict(self) -> None:
         found = mean_difference(np.array([0.5, 0.6, 0.7, 0.8]), "high")
@@ -166,6 +213,19 @@ class TestPage:
         assert "Worst regressions" in page
         assert ">Worse<" in page
         assert page.index("prompt-11") < page.index("prompt-0<")
+
+    def test_votes_stand_beside_the_metrics_as_shares(self, desk: Desk, member: Client) -> None:
+        """The newest, Gamma, is preferred on seven prompts of eight."""
+        scored(desk, desk.checkpoints[1], np.full(PROMPTS, 0.5))
+        scored(desk, desk.checkpoints[2], np.full(PROMPTS, 0.6))
+        (rater,) = people(desk, 1)
+        save([make_ballot(desk, rater, 1, 2, prompt, "right" if prompt else "left") for prompt in range(8)])
+        text = " ".join(member.get("/studies/study/compare/").text.split())
+        assert "People preferred Gamma 7 times and Beta 1 time; 0 answers preferred neither." in text
+        assert '<td class="num">12%</td> <td class="num figure"><b>88%</b><small>' in text
+        assert "8 prompts weighing alike" in text
+        assert "<strong>+0.1000</strong>" in text
+        assert "<strong>0%</strong> for Gamma" in member.get("/studies/study/compare/?by=votes").text
 
     def test_queries_do_not_grow_with_prompts(
         self, desk: Desk, member: Client, django_assert_max_num_queries: DjangoAssertNumQueries

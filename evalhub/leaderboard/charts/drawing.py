@@ -1,6 +1,7 @@
 """From a Vega-Lite chart to what a page shows and a reader takes home."""
 
 import json
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ TEXT = "#010203"
 ACCENT = "#040506"
 # Of the plot without its labels, in pixels: on a page, and on a telephone.
 WIDTH, NARROW = 560, 230
-TELEPHONE, LEAST_WIDTH = 285, 140  # with names and plot; the plot alone
+TELEPHONE, LEAST_WIDTH = 275, 140  # with names and plot; the plot alone
 ROW_HEIGHT = 26
 # A browser's letters may be wider than those that the names were measured with: room for that, per letter.
 LETTER_MARGIN = 1.5
 LETTER_WIDTH = 6.3  # about, in pixels at 12 pixels' height
 FONT = "system-ui, sans-serif"
+# A layer without a mark, which to who listens to a page would be a picture without a name.
+EMPTY = re.compile(r'<g class="mark-[^>]* role="graphics-[^>]*(?:/>|></g>)')
 
 Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.VConcatChart
 
@@ -44,17 +47,19 @@ def data(values: Iterable[Mapping[str, Any]]) -> altair.Data:
 
 
 def padding(left: Iterable[str] = (), right: Iterable[str] = ()) -> dict[str, float]:
-    """Room around a drawing with these names at its left and at its right."""
-    room = {
-        side: 5 + LETTER_MARGIN * max(map(len, names), default=0) for side, names in (("left", left), ("right", right))
-    }
+    """Room around a drawing with these names at its left and at its right, where half of a number may stand out too."""
+    sides = (("left", 5, left), ("right", 14, right))
+    room = {side: least + LETTER_MARGIN * max(map(len, names), default=0) for side, least, names in sides}
     return {**room, "top": 5, "bottom": 5}
 
 
-def beside_names(width: int, names: Iterable[str]) -> int:
-    """The width of a plot that has names at its left: on a telephone it gives way to them."""
+def beside_names(width: int, names: Iterable[str], numbers: int = 0) -> int:
+    """The width of a plot that has names at one side: on a telephone it gives way to them.
+
+    Args: numbers: pixels of the numbers at its other side.
+    """
     longest = max(map(len, names), default=0)
-    return width if width > NARROW else max(LEAST_WIDTH, TELEPHONE - int(LETTER_WIDTH * longest))
+    return width if width > NARROW else max(LEAST_WIDTH, TELEPHONE - numbers - int(LETTER_WIDTH * longest))
 
 
 def across_axis(width: int) -> altair.Axis:
@@ -74,7 +79,7 @@ def simulated_note(fit: Fit | None) -> str:
 
 def inline_svg(picture: Picture, width: int = WIDTH) -> str:
     """The drawing for a page: it takes the page's text and accent colours."""
-    drawn = _drawn(_configured(picture.draw(width)))
+    drawn = EMPTY.sub("", _drawn(_configured(picture.draw(width))))
     return drawn.replace(TEXT, "currentColor").replace(ACCENT, "var(--accent)")
 
 

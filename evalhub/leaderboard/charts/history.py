@@ -5,12 +5,23 @@ from typing import Any
 
 import altair
 
-from evalhub.leaderboard.charts.drawing import ACCENT, TEXT, Picture, across_axis, data, folded, padding, simulated_note
+from evalhub.leaderboard.charts.drawing import (
+    ACCENT,
+    TEXT,
+    Picture,
+    across_axis,
+    beside_names,
+    data,
+    folded,
+    padding,
+    simulated_note,
+)
 from evalhub.leaderboard.charts.labels import LINE, spread
 from evalhub.leaderboard.history import Trace
 from raters.models import Fit
 
 HEIGHT = 340
+NUMBERS = 50  # pixels that the ratings take beside the plot
 MARGIN = 20  # Elo above and below what has to be seen: every rating, and the leader's newest interval
 # More lines than that cannot be followed; the download has all.
 MOST_LINES = 12
@@ -39,6 +50,7 @@ def history_chart(traces: Sequence[Trace], fit: Fit | None) -> Picture | None:
 
 def _draw(values: Sequence[dict[str, Any]], names: Sequence[str], note: str, width: int) -> altair.LayerChart:
     drawn = [value for value in values if value["contestant"] in names]
+    width = beside_names(width, names, NUMBERS)
     newest = next(value for value in reversed(drawn) if value["contestant"] == names[0])
     bounds = [value["rating"] for value in drawn] + [newest["low"], newest["high"]]
     lowest, highest = min(bounds) - MARGIN, max(bounds) + MARGIN

@@ -76,18 +76,31 @@ def amount(value: float) -> str:
 
 
 @register.simple_tag
-def change(difference: Difference, is_share: bool = False) -> str:
-    """A difference with its sign and its interval; of shares, in percentage points."""
-    values = (difference.value, difference.low, difference.high)
-    value, low, high = (None if one is None else _signed(one, is_share) for one in values)
-    if low is None or high is None:
-        return format_html("<b>{}</b>", value)
-    return format_html("<b>{}</b><small>{} … {}</small>", value, low, high)
+def change(difference: Difference) -> str:
+    """A difference with its sign and its interval."""
+    return _with_bounds(signed(difference.value), *map(signed, _bounds(difference)))
 
 
-def _signed(value: float, is_share: bool) -> str:
-    sign = "+" if value > 0 else ""
-    return f"{sign}{figure(100 * value, 0)} %" if is_share else f"{sign}{figure(value)}"
+@register.simple_tag
+def preferred(difference: Difference, of_first: bool = False) -> str:
+    """The share of the votes that one of two has, the second unless said otherwise, with the interval of the second."""
+    if of_first:
+        return f"{(1 - difference.value) / 2:.0%}"
+    return _with_bounds(*(f"{(1 + bound) / 2:.0%}" for bound in (difference.value, *_bounds(difference))))
+
+
+@register.filter
+def signed(value: float) -> str:
+    return f"{'+' if value > 0 else ''}{figure(value)}"
+
+
+def _bounds(difference: Difference) -> tuple[float, ...]:
+    low, high = difference.low, difference.high
+    return () if low is None or high is None else (low, high)
+
+
+def _with_bounds(value: str, *bounds: str) -> str:
+    return format_html("<b>{}</b><small>{} … {}</small>" if bounds else "<b>{}</b>", value, *bounds)
 
 
 @register.filter

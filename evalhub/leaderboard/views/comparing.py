@@ -46,7 +46,9 @@ def compare_page(request: HttpRequest, slug: str) -> HttpResponse:
     if first is None or second is None or first == second:
         return render(request, "leaderboard/compare.html", context)
     found = compare(study, first, second, with_votes=ratings_visible(actor, study))
-    context |= {"found": found, "withheld": not ratings_visible(actor, study)} | _prompts(request, found)
+    people = found.differences(VOTES)
+    context |= {"found": found, "people": people and people.mean, "withheld": not ratings_visible(actor, study)}
+    context |= _prompts(request, found)
     return render(request, "leaderboard/compare.html", context)
 
 
