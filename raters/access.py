@@ -27,7 +27,9 @@ def shown_copy(user: User, token: str) -> PresentationCopy:
     _require_text(token)
     sides = Q(left_token=token) | Q(right_token=token)
     comparison = _before(user).select_related("left_copy__media", "right_copy__media").filter(sides).first()
-    copy = comparison and (comparison.left_copy if comparison.left_token == token else comparison.right_copy)
+    if comparison is None:
+        raise Http404
+    copy = comparison.left_copy if comparison.left_token == token else comparison.right_copy
     if copy is None:
         raise Http404
     return copy

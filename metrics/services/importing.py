@@ -59,7 +59,8 @@ def import_references(
     if not 0 < len(name) <= longest or len(licence) > 200 or "\0" in name + licence:
         raise Refusal(f"A reference has a name of 1 to {longest} characters, and a licence of at most 200.")
     files = _files(folder)
-    done, media = ImportedReference(), {}
+    done = ImportedReference()
+    media: dict[int, Media] = {}
     for place, path in enumerate(files):
         try:
             kept = store_media(study=study, path=path)

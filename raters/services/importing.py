@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -244,7 +245,7 @@ def _without_place(study: Study, faults: list[Fault]) -> list[Refused]:
     ]
 
 
-def _sentence(study: Study, fault: Fault, names: dict[object, str]) -> str:
+def _sentence(study: Study, fault: Fault, names: Mapping[UUID, str]) -> str:
     left, right, prompt = names[fault.left_checkpoint], names[fault.right_checkpoint], fault.prompt[:80]
     if fault.kind == "prompt":
         return f"The study has no prompt “{prompt}”; a prompt is named by its key." if prompt else "It names no prompt."

@@ -20,7 +20,9 @@ def rows(count: int, seed: int, width: int = 8) -> NDArray[np.float32]:
     return unit(np.random.default_rng(seed).normal(size=(count, width)).astype(np.float32))
 
 
-def brute(samples: NDArray[np.float32], others: NDArray[np.float32] | None, threshold: float) -> dict[object, float]:
+def brute(
+    samples: NDArray[np.float32], others: NDArray[np.float32] | None, threshold: float
+) -> dict[tuple[int, int], float]:
     against = samples if others is None else others
     return {
         (a, b): float(samples[a] @ against[b])

@@ -81,8 +81,9 @@ def test_copies_are_found_and_other_photographs_are_not(scored: Submission, rese
 
     rows = Cache(scored.checkpoint.study_id).lookup(found.fingerprint, list(_keys(scored)))
     for pair in found.pairs.all():
-        one = rows[pair.sample.media.sha256].astype(np.float64)
-        other = rows[(pair.other.media if pair.other else pair.reference).sha256].astype(np.float64)  # type: ignore[union-attr]  # one of the two, says the database
+        media = pair.other.media if pair.other else pair.reference
+        assert media is not None
+        one, other = (rows[sha256].astype(np.float64) for sha256 in (pair.sample.media.sha256, media.sha256))
         assert pair.similarity == pytest.approx(one @ other / np.linalg.norm(one) / np.linalg.norm(other), abs=1e-5)
 
     same = services.same_bytes(scored)
@@ -114,7 +115,7 @@ def test_copies_are_found_and_other_photographs_are_not(scored: Submission, rese
     assert {(pair["prompt"], pair["other_prompt"]) for pair in pairs} == within
     similarities = [pair["similarity"] for pair in pairs]
     assert similarities == sorted(similarities, reverse=True)
-    nearest = page.get(f"{api}pairs/", {"of": "references", "page_size": 1}).json()
+    nearest = page.get(f"{api}pairs/", {"of": "references", "page_size": "1"}).json()
     assert nearest["results"][0]["other_prompt"] is None
     assert nearest["next"]
     assert page.get(f"{api}pairs/", {"of": "everything"}).status_code == 400

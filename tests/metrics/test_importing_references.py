@@ -46,6 +46,7 @@ def test_a_folder_becomes_the_reference_of_the_runs_that_follow(study: Study, fo
     assert (done.is_new, done.images, done.twice, done.bad) == (True, 3, 1, [])
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
     reference = services.default_reference(study=study)
+    assert reference is not None
     assert reference == done.reference
     assert reference.licence == "CC0"
     # In the order of their paths: a.png, which again.png repeats, b/2.png, c.png.

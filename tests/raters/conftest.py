@@ -32,7 +32,7 @@ from evalhub.studies.models import (
     User,
 )
 from raters import services
-from raters.models import Comparison, Enrolment
+from raters.models import Comparison, Enrolment, PresentationCopy
 
 Picture = Callable[[int, int], Image.Image]
 
@@ -162,6 +162,13 @@ def offer(desk: Desk, enrolment: Enrolment) -> Comparison:
     comparison = services.next_comparison(study=desk.study, rater=enrolment.rater)
     assert comparison is not None
     return comparison
+
+
+def copies_of(comparison: Comparison) -> tuple[PresentationCopy, PresentationCopy]:
+    """What is shown on the left and on the right; only imported comparisons have none."""
+    assert comparison.left_copy is not None
+    assert comparison.right_copy is not None
+    return comparison.left_copy, comparison.right_copy
 
 
 def cast(comparison: Comparison, choice: str = "left", **more: Any) -> Comparison:

@@ -16,7 +16,7 @@ from evalhub.studies.models import Media, Membership, Prompt, Role, Sample, User
 from raters import services
 from raters.models import Comparison, Enrolment, Fit, Gold, GoldUse, Platform, Recruitment
 from tests.raters.arrivals import way_in
-from tests.raters.conftest import Desk, make_desk, noise, offer, png, store
+from tests.raters.conftest import Desk, copies_of, make_desk, noise, offer, png, store
 from tests.raters.gold_scenes import gold
 
 # -- headers ------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_a_rater_opens_nothing_that_names_a_contestant(desk: Desk) -> None:
         "/admin/studies/checkpoint/",
         f"/{media.path}",
         f"/media/{media.path}",
-        f"/{comparison.left_copy.path}",
+        f"/{copies_of(comparison)[0].path}",
     ]
     for address in closed:
         response = client.get(address)
@@ -134,13 +134,13 @@ def test_an_error_tells_nothing(desk: Desk) -> None:
     client, comparison, _ = one_pair(desk)
     from django.core.files.storage import default_storage
 
-    for copy in (comparison.left_copy, comparison.right_copy):
+    for copy in copies_of(comparison):
         default_storage.delete(copy.path)
     client.raise_request_exception = False
     answers = [client.get(f"/shown/{token}") for token in (comparison.left_token, comparison.right_token)]
     assert {answer.status_code for answer in answers} == {500}
     assert answers[0].content == answers[1].content
-    for secret in (comparison.left.media.sha256, "storage", "Traceback", comparison.left_copy.path):
+    for secret in (comparison.left.media.sha256, "storage", "Traceback", copies_of(comparison)[0].path):
         assert secret not in answers[0].content.decode()
 
 

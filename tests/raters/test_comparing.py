@@ -15,7 +15,7 @@ from evalhub.problems import Conflict
 from evalhub.studies.models import Membership, Sample, StudyState, User
 from raters import access, services
 from raters.models import Comparison, Enrolment, EnrolmentState, Fit, PresentationCopy, Reason
-from tests.raters.conftest import Desk, at_once, noise, png, store
+from tests.raters.conftest import Desk, at_once, copies_of, noise, png, store
 
 
 def take(desk: Desk, enrolment: Enrolment, choice: str = "left") -> Comparison | None:
@@ -45,8 +45,8 @@ def test_every_pair_once_then_nothing(desk: Desk) -> None:
         assert comparison.left.prompt_id == comparison.right.prompt_id == comparison.prompt_id
         assert comparison.left.checkpoint_id == comparison.left_checkpoint_id
         assert comparison.right.checkpoint_id == comparison.right_checkpoint_id
-        assert comparison.left_copy.media_id == comparison.left.media_id
-        assert comparison.right_copy.media_id == comparison.right.media_id
+        media = [copy.media_id for copy in copies_of(comparison)]
+        assert media == [comparison.left.media_id, comparison.right.media_id]
     # Every pair of contestants was drawn on every prompt.
     drawn = Counter(frozenset((c.left_checkpoint_id, c.right_checkpoint_id)) for c in seen)
     assert sorted(drawn.values()) == [4, 4, 4]

@@ -10,7 +10,7 @@ from evalhub.studies.models import StudyState
 from raters import services
 from raters.models import Comparison, Enrolment, Vote
 from raters.services import offering
-from tests.raters.conftest import Desk, at_once, cast
+from tests.raters.conftest import Desk, at_once, cast, copies_of
 
 
 def lease(desk: Desk, enrolment: Enrolment, *held: Comparison, count: int = 8) -> list[Comparison]:
@@ -84,7 +84,7 @@ def test_nobody_hoards(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_heavy_pairs_are_fewer(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     enrolment = desk.rater("ria")
-    weight = sum(copy.size for copy in (lease(desk, enrolment, count=1)[0].left_copy,))
+    weight = copies_of(lease(desk, enrolment, count=1)[0])[0].size
     monkeypatch.setattr(offering, "AHEAD_BYTES", weight * 5)
     assert len(lease(desk, enrolment)) == 2
     monkeypatch.setattr(offering, "AHEAD_BYTES", 1)

@@ -10,7 +10,7 @@ from django.test import Client
 from evalhub.studies.models import Criterion, Membership, Role, Study, StudyState, User
 from raters import services
 from raters.models import Comparison, Enrolment, EnrolmentState, Vote
-from tests.raters.conftest import Desk, make_desk
+from tests.raters.conftest import Desk, copies_of, make_desk
 
 BY_SCRIPT = {"HX-Request": "true"}
 
@@ -276,7 +276,7 @@ def test_several_questions_have_a_row_each(desk: Desk, ria: Client) -> None:
 def test_a_picture_is_its_copy(ria: Client) -> None:
     left, right = re.findall(r"/shown/[\w-]{43}", page(ria))
     comparison = Comparison.objects.get()
-    for address, copy in ((left, comparison.left_copy), (right, comparison.right_copy)):
+    for address, copy in zip((left, right), copies_of(comparison), strict=True):
         response = ria.get(address)
         with default_storage.open(copy.path) as file:
             assert response.content == file.read()

@@ -19,7 +19,7 @@ from raters import services
 from raters.models import PresentationCopy
 from raters.presentation import Unpresentable
 from raters.presentation.stills import GREY, LONGEST_EDGE, canvas, encode, fit, present, read
-from tests.raters.conftest import Desk, noise, store
+from tests.raters.conftest import Desk, copies_of, noise, store
 
 PIXELS = np.random.default_rng(7).integers(0, 255, (37, 53, 3), dtype=np.uint8)
 SIZE = (53, 37)
@@ -245,13 +245,13 @@ def test_a_larger_newcomer_makes_all_of_its_prompts_copies_anew(bare_desk: Calla
     # Until its copies are there, the others go on at the size they have.
     comparison = services.next_comparison(study=desk.study, rater=rater)
     assert comparison is not None
-    assert (comparison.left_copy.width, comparison.right_copy.width) == (48, 48)
+    assert [copy.width for copy in copies_of(comparison)] == [48, 48]
     assert services.prepare_presentation(study=desk.study) == 3
     assert services.studies_to_prepare() == []
     services.cast_vote(token=comparison.token, rater=rater, answers={"quality": "tie"})
     comparison = services.next_comparison(study=desk.study, rater=rater)
     assert comparison is not None
-    assert (comparison.left_copy.width, comparison.right_copy.width) == (96, 96)
+    assert [copy.width for copy in copies_of(comparison)] == [96, 96]
 
 
 def test_a_file_that_no_longer_decodes_is_said_once_and_never_offered(bare_desk: Callable[..., Desk]) -> None:

@@ -21,7 +21,7 @@ from evalhub.studies import pieces
 from raters import services
 from raters.models import PresentationCopy
 from raters.presentation import pyramid
-from tests.raters.conftest import Desk, offer
+from tests.raters.conftest import Desk, copies_of, offer
 from tests.raters.test_cutting import WIDE, photograph
 
 
@@ -95,7 +95,7 @@ def test_of_a_file_of_tiles_only_one_tile_is_fetched(
     with Image.open(io.BytesIO(answer.content)) as tile:
         assert tile.size == (pyramid.TILE, WIDE[1])
     (key, index), (same, span) = bucket.asked
-    assert key == same == f"evalhub/prefix/{comparison.left_copy.path}"
+    assert key == same == f"evalhub/prefix/{copies_of(comparison)[0].path}"
     first, last = map(int, span.removeprefix("bytes=").split("-"))
     assert index == "bytes={}-{}".format(*(lambda at: (at, at + 15))(8 * (pyramid.number(WIDE, finest, 3, 0) or 0)))
     assert last - first + 1 == len(answer.content) < len(bucket.objects[key]) / 4
