@@ -179,6 +179,39 @@ def test_a_bomb_fails_alone(client: Client, scene: Scene, settings: Settings) ->
     assert states == [RECEIVED, ("bad", "dog.png takes more memory to decode than the site allows."), RECEIVED]
 
 
+CRASHING = """
+import os, sys
+sys.path += sys.argv[1:]
+from evalhub.studies.decoding import process
+usual = process.examine
+def examine(**question):
+    with open(question["path"], "rb") as file:
+        if file.read().endswith(b"crash"):
+            os.abort()
+    return usual(**question)
+process.examine = examine
+process.main()
+"""
+
+
+def end_decoders() -> None:
+    while inspection._resting:
+        inspection._resting.pop().end()
+
+
+def test_a_file_that_crashes_the_decoder_fails_alone(
+    client: Client, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a picture would that meets a fault of the decoding library; none is known, so the decoder here has one."""
+    monkeypatch.setattr(inspection, "_PROGRAM", CRASHING)
+    end_decoders()
+    outputs = scene.outputs()
+    sender = Sender(client, scene, {**outputs, "dog.png": outputs["dog.png"] + b"crash"})
+    sentence = "dog.png makes the decoder fail; it is damaged, or made to do harm."
+    assert sender.send(*sender.files.values()) == [RECEIVED, ("bad", sentence), RECEIVED]
+    end_decoders()
+
+
 class Watched(io.BytesIO):
     """A stream that does something once so much of it has been read."""
 

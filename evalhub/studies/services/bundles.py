@@ -109,15 +109,15 @@ def receive_files(*, submission: Submission, announced: Sequence[Announced], str
 
 
 class _Rest:
-    """A stream whose beginning was read already."""
+    """A stream whose beginning was read already. It is read in large steps: a small one costs a server as much."""
 
     def __init__(self, beginning: bytes, stream: Stream) -> None:
-        self.beginning, self.stream = memoryview(beginning), stream
+        self.here, self.stream = memoryview(beginning), stream
 
     def read(self, size: int, /) -> bytes:
-        if not self.beginning:
-            return self.stream.read(size)
-        taken, self.beginning = self.beginning[:size], self.beginning[size:]
+        if not self.here:
+            self.here = memoryview(self.stream.read(CHUNK))
+        taken, self.here = self.here[:size], self.here[size:]
         return bytes(taken)
 
 
