@@ -1,7 +1,4 @@
-"""The review of raters and the ship tests in a real browser: accessible, on a telephone, by keyboard, and in place."""
-
-import os
-from pathlib import Path
+"""The review of raters and the ship tests in a real browser: by keyboard, and in place."""
 
 import pytest
 from django.core.cache import cache
@@ -11,12 +8,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from evalhub.studies.models import Membership, Role, User
 from raters import services
-from tests.browser.test_pages import look, sign_in
+from tests.browser.test_pages import sign_in
 from tests.raters.ballots import ballot, load, noisy, people, save, simulated_raters, vote_on_all
 from tests.raters.conftest import Desk, make_desk
-
-# Where pictures of the pages are left to be looked at.
-PICTURES = os.environ.get("EVALHUB_PICTURES")
 
 
 @pytest.fixture
@@ -54,21 +48,6 @@ def desk(live_server: LiveServer) -> Desk:
     services.refit(study=desk.study)
     services.withdraw_margin(margin=margins[3], reason="The candidate was trained anew.", actor=owner)
     return desk
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (1400, "dark"), (360, "light"), (360, "dark")])
-def test_the_pages_are_accessible_and_fit_their_window(
-    page: Page, live_server: LiveServer, desk: Desk, width: int, scheme: str
-) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    sign_in(page.context, live_server, User.objects.get(username="owner"))
-    wrong: list[str] = []
-    for name in ("rater_review", "ship_tests"):
-        look(page, live_server.url + reverse(name, args=[desk.study.slug]), wrong)
-        if PICTURES:
-            page.screenshot(path=str(Path(PICTURES) / f"{name}-{width}-{scheme}.png"), full_page=True)
-    assert not wrong, "\n".join(wrong)
 
 
 def test_excluding_and_including_happen_in_place_and_by_keyboard(
