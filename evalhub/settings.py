@@ -144,6 +144,8 @@ STATICFILES_DIRS = [
 # -- people -------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "studies.User"
+AUTHENTICATION_BACKENDS = ["evalhub.sessions.Accounts"]
+SESSION_ENGINE = "evalhub.sessions"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "studies"
 # Single sign-on by OpenID Connect, where an operator names a provider. Its name is what the button says.

@@ -4,21 +4,33 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
+from evalhub.prepared import Prepared, Slot
 from evalhub.studies.models import Membership, Prompt, Role, User
 from raters.models import Comparison, PresentationCopy, Rater
+
+_is_rater = Exists(Membership.objects.filter(study=OuterRef("study"), user=Slot("user"), role=Role.RATER))
+_own = Prepared(
+    lambda: Comparison.objects.select_related("study", "gold").filter(
+        rater=Slot("rater"), token=Slot("token"), expires_at__gt=Slot("after")
+    )
+)
+_own_of_member = Prepared(
+    lambda: Comparison.objects.select_related("study", "gold").filter(
+        _is_rater, rater=Slot("rater"), token=Slot("token"), expires_at__gt=Slot("after")
+    )
+)
 
 
 def own_comparison(rater: Rater, token: str) -> Comparison:
     """The rater's own comparison with that token; Http404 for any other, long after it has expired, and when she may
     not compare in its study any more, whatever study's page she comes by."""
     _require_text(token)
-    comparisons = Comparison.objects.select_related("study", "rater").filter(rater=rater)
-    if rater.user_id is not None:  # simulated raters have no account and so no membership
-        role = Membership.objects.filter(study=OuterRef("study"), user=rater.user_id, role=Role.RATER)
-        comparisons = comparisons.filter(Exists(role))
-    comparison = comparisons.filter(token=token, expires_at__gt=timezone.now() - Comparison.LATE).first()
+    asked = {"rater": rater.pk, "token": token, "after": timezone.now() - Comparison.LATE}
+    # Simulated raters have no account and so no membership.
+    comparison = _own.first(**asked) if rater.user_id is None else _own_of_member.first(**asked, user=rater.user_id)
     if comparison is None:
         raise Http404
+    comparison.rater = rater
     return comparison
 
 

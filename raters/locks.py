@@ -11,7 +11,12 @@ from evalhub.studies.models import Study
 
 def share_votes(study: Study) -> None:
     """Hold, until this transaction ends, that votes are being added; any number may hold it at once."""
-    _ask("SELECT pg_advisory_xact_lock_shared(%s)", _key(study, "votes"))
+    _ask("SELECT pg_advisory_xact_lock_shared(%s)", votes_key(study))
+
+
+def votes_key(study: Study) -> int:
+    """Under which that lock is taken, for a statement that does so itself."""
+    return _key(study, "votes")
 
 
 def one_arrival(study: Study, participant: str) -> None:
@@ -25,11 +30,11 @@ def no_votes_under_way(study: Study) -> Iterator[None]:
 
     Ids are given out before the commit, so without this a vote with a lower id could still appear after a higher one.
     """
-    _ask("SELECT pg_advisory_lock(%s)", _key(study, "votes"))
+    _ask("SELECT pg_advisory_lock(%s)", votes_key(study))
     try:
         yield
     finally:
-        _ask("SELECT pg_advisory_unlock(%s)", _key(study, "votes"))
+        _ask("SELECT pg_advisory_unlock(%s)", votes_key(study))
 
 
 @contextmanager

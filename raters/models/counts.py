@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.db import connection, models, transaction
 from django.db.models import F, Q
 
+from evalhub.prepared import Prepared, Slot
 from evalhub.studies.models import Checkpoint, Prompt, Study
 from raters.models.comparisons import Comparison
 
@@ -36,8 +37,7 @@ class PairCountQuerySet(models.QuerySet["PairCount"]):
     def per_prompt(self, one: uuid.UUID, other: uuid.UUID) -> dict[int, int]:
         """How often this pair of checkpoints was compared on each prompt that it was compared on."""
         first, second = sorted((one, other))
-        counts = self.filter(first=first, second=second, prompt__isnull=False)
-        return {prompt: count for prompt, count in counts.values_list("prompt", "comparisons") if prompt is not None}
+        return dict(_per_prompt(first=first, second=second))
 
     def add(self, comparisons: Iterable[Comparison]) -> None:
         """So many more comparisons of their pairs on their prompts.
@@ -96,3 +96,10 @@ class PairCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.first} and {self.second} on {self.prompt or 'all prompts'}: {self.comparisons}"
+
+
+_per_prompt = Prepared(
+    lambda: PairCount.objects.filter(first=Slot("first"), second=Slot("second"), prompt__isnull=False).values_list(
+        "prompt", "comparisons"
+    )
+)

@@ -22,7 +22,15 @@ from raters.services.rules import rules_of
 from raters.services.skipping import skip
 from raters.services.slices import groups_of, normalise_slice, slice_title, tags_of
 from raters.services.starting import enrol_simulated, start
-from raters.services.voting import cast_vote, choices_of, last_done, next_revision, next_revisions, undo_last
+from raters.services.voting import (
+    cast_vote,
+    choices_of,
+    criteria_of,
+    last_done,
+    next_revision,
+    next_revisions,
+    undo_last,
+)
 
 __all__ = [
     "AHEAD",
@@ -38,6 +46,7 @@ __all__ = [
     "close_if_done",
     "comparisons_ahead",
     "consent",
+    "criteria_of",
     "enrol",
     "enrol_simulated",
     "enrolled",

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from django.db.models import OuterRef, Subquery
 
-from evalhub.studies.models import Study
+from evalhub.prepared import Prepared, Slot
+from evalhub.studies.models import Criterion, Study
 from raters.models import Fit, PairCount, Reason
 from raters.ranking import pair_probabilities
 from raters.ranking.pairing import LEAST_UNIFORM
@@ -21,6 +22,25 @@ from raters.ranking.votes import Floats
 from raters.services.offers import Integers, Mask
 
 Contestants = tuple[uuid.UUID, ...]
+
+_newest_of_each = Prepared(
+    lambda: (
+        Criterion.objects.filter(study=Slot("study"))
+        .annotate(
+            fit=Subquery(
+                Fit.objects.official()
+                .done()
+                .filter(study=Slot("study"), criterion=OuterRef("pk"))
+                .order_by("-created_at")
+                .values("pk")[:1]
+            )
+        )
+        .values_list("fit")
+    )
+)
+_totals = Prepared(
+    lambda: PairCount.objects.totals().filter(study=Slot("study")).values_list("first", "second", "comparisons")
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +80,7 @@ def chances(wanted: Wishes, allowed: Mask) -> Floats:
 
 def _newest_fits(study: Study) -> tuple[uuid.UUID, ...]:
     """The newest ranking of each question."""
-    newest = Fit.objects.official().done().filter(study=study, criterion=OuterRef("pk")).order_by("-created_at")
-    fits = study.criteria.annotate(fit=Subquery(newest.values("pk")[:1])).values_list("fit", flat=True)
-    return tuple(fit for fit in fits if fit is not None)
+    return tuple(fit for (fit,) in _newest_of_each(study=study.pk) if fit is not None)
 
 
 @lru_cache(maxsize=64)
@@ -98,8 +116,7 @@ def _comparisons(study: Study, contestants: Contestants) -> Integers:
     """(K, K) how often each pair was drawn."""
     counts = np.zeros((len(contestants),) * 2, dtype=np.int64)
     columns = {checkpoint: place for place, checkpoint in enumerate(contestants)}
-    totals = PairCount.objects.totals().filter(study=study).values_list("first", "second", "comparisons")
-    for first, second, comparisons in totals:
+    for first, second, comparisons in _totals(study=study.pk):
         if first in columns and second in columns:
             counts[columns[first], columns[second]] = counts[columns[second], columns[first]] = comparisons
     return counts

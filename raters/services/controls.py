@@ -18,15 +18,24 @@ OLD = 10  # so many pairs she has answered since, before one is shown again
 _random = secrets.SystemRandom()
 
 
-def draw_control(study: Study, rater: Rater, rules: RaterRules) -> Comparison | None:
-    """A control instead of the comparison that would come now, with the probabilities that the study's rules say."""
-    gold, repeat = (1 / every if every else 0.0 for every in (rules.gold_every, rules.repeat_every))
+def toss_control(rules: RaterRules) -> Control:
+    """Which control comes instead of the comparison that would come now, by chance as the study's rules say."""
+    gold, repeat = _chances(rules)
     toss = _random.random()
     if toss < gold:
-        return _known(study, rater, gold)
-    if toss < gold + repeat:
-        return _repeated(study, rater, repeat)
-    return None
+        return Control.GOLD
+    return Control.REPEAT if toss < gold + repeat else Control.NONE
+
+
+def draw_control(study: Study, rater: Rater, rules: RaterRules, control: Control) -> Comparison | None:
+    """A control of that kind; None where there is none left for her. All that she was leased has to be stored."""
+    gold, repeat = _chances(rules)
+    return _known(study, rater, gold) if control == Control.GOLD else _repeated(study, rater, repeat)
+
+
+def _chances(rules: RaterRules) -> tuple[float, float]:
+    gold, repeat = (1 / every if every else 0.0 for every in (rules.gold_every, rules.repeat_every))
+    return gold, repeat
 
 
 def _known(study: Study, rater: Rater, chance: float) -> Comparison | None:

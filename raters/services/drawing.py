@@ -4,30 +4,39 @@ import secrets
 
 import numpy as np
 
-from evalhub.studies.models import Study
-from raters.models import Comparison, PairCount, Rater
+from evalhub.prepared import Prepared, Slot
+from evalhub.studies.models import Checkpoint, Study
+from raters.models import Comparison, Control, PairCount, Rater
 from raters.ranking import draw_pair
 from raters.services.chances import Wishes, chances, wishes
-from raters.services.controls import draw_control
-from raters.services.impressions import Side, put, tossed
+from raters.services.controls import draw_control, toss_control
+from raters.services.impressions import Side, drawn_up, tossed, weight
 from raters.services.offers import Mask, Offers, Pair, Seen, offers_of
 from raters.services.rules import rules_of
 
+_competing = Prepared(lambda: Checkpoint.objects.competing().filter(study=Slot("study")).values_list("pk"))
+_own_pairs = Prepared(
+    lambda: Comparison.objects.filter(study=Slot("study"), rater=Slot("rater")).order_by().values_list("left", "right")
+)
+
 
 class Drawing:
-    """The draws of one transaction, in which the rater's enrolment is locked. Call `count` at its end.
+    """The draws of one transaction, in which the rater's enrolment is locked. What they give is there after `store`.
 
     Each draw knows of those before it. What it reads of others' votes and draws is as of the first.
     """
 
     def __init__(self, study: Study, rater: Rater) -> None:
         self.study, self.rater, self.rules = study, rater, rules_of(study)
-        self.in_the_running = set(study.checkpoints.competing().values_list("pk", flat=True))
-        own = Comparison.objects.filter(study=study, rater=rater).order_by().values_list("left", "right")
-        self.own: list[Pair] = list(own)
+        self.in_the_running = {pk for (pk,) in _competing(study=study.pk)}
+        self.own: list[Pair] = list(_own_pairs(study=study.pk, rater=rater.pk))
         self.offers = offers_of(study)
         self.wishes: Wishes | None = None
         self.drawn: list[Comparison] = []
+        self._to_store: list[Comparison] = []
+        self._weights: dict[str, int] = {}
+        # Seeded by the operating system's own randomness.
+        self._random = np.random.default_rng()
 
     def draw(self) -> Comparison | None:
         """A new comparison; before it is said that nothing is left, the offers are read as they are now."""
@@ -41,9 +50,20 @@ class Drawing:
             self.own.append((comparison.left_id, comparison.right_id))
         return comparison
 
-    def count(self) -> None:
-        """Keep how often each pair was drawn; controls are not."""
+    def weight(self, comparison: Comparison) -> int:
+        """Bytes of both copies of one that it drew."""
+        known = self._weights.get(comparison.token)
+        return weight(comparison) if known is None else known
+
+    def store(self) -> None:
+        """Write what was drawn, in that order, and how often each pair was; controls are not counted."""
+        self._store_comparisons()
         PairCount.objects.add(self.drawn)
+        self.drawn = []
+
+    def _store_comparisons(self) -> None:
+        Comparison.objects.bulk_create(self._to_store)
+        self._to_store = []
 
     def _draw(self) -> Comparison | None:
         offers = self.offers
@@ -52,13 +72,19 @@ class Drawing:
         allowed = offers.allowed(seen) & competing[:, None] & competing[None, :]
         if not allowed.any():
             return None
-        return draw_control(self.study, self.rater, self.rules) or self._pair(competing, allowed, seen)
+        return self._control() or self._pair(competing, allowed, seen)
+
+    def _control(self) -> Comparison | None:
+        control = toss_control(self.rules)
+        if control == Control.NONE:
+            return None
+        self._store_comparisons()  # it is chosen by what she was leased before it, and comes after that
+        return draw_control(self.study, self.rater, self.rules, control)
 
     def _pair(self, competing: Mask, allowed: Mask, seen: Seen) -> Comparison | None:
         offers = self.offers
         self.wishes = self.wishes or wishes(self.study, offers.checkpoints, competing)
-        # Seeded by the operating system's own randomness.
-        drawn = draw_pair(chances(self.wishes, allowed), np.random.default_rng())
+        drawn = draw_pair(chances(self.wishes, allowed), self._random)
         if drawn is None:
             return None
         row = _least_compared_row(offers, drawn.first, drawn.second, seen)
@@ -68,7 +94,7 @@ class Drawing:
                 for column in (drawn.first, drawn.second)
             )
         )
-        comparison = put(
+        comparison = drawn_up(
             study=self.study,
             rater=self.rater,
             prompt=int(offers.prompts[row]),
@@ -77,6 +103,8 @@ class Drawing:
             reason=self.wishes.reason,
             propensity=min(1.0, drawn.propensity),
         )
+        self._weights[comparison.token] = int(offers.sizes[row, [drawn.first, drawn.second]].sum())
+        self._to_store.append(comparison)
         self.drawn.append(comparison)
         return comparison
 

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from evalhub.celery import enqueue
+from evalhub.prepared import Prepared, Slot
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Membership, Role, Study, StudyState, User
 from raters.models import Comparison, Enrolment, EnrolmentState, Rater
@@ -25,11 +26,25 @@ NOT_OPEN = {
 }
 
 
+_enrolled = Prepared(
+    lambda: Enrolment.objects.select_related("rater", "study", "visit__recruitment").filter(
+        Exists(Membership.objects.filter(study=OuterRef("study"), user=Slot("user"), role=Role.RATER)),
+        study__slug=Slot("slug"),
+        rater__user=Slot("user"),
+    )
+)
+_locked = Prepared(
+    lambda: (
+        Enrolment.objects.select_for_update(of=("self",))
+        .select_related("rater", "study", "visit__recruitment")
+        .filter(rater=Slot("rater"), study=Slot("study"))
+    )
+)
+
+
 def enrolled(*, slug: str, user: User) -> Enrolment | None:
     """The enrolment of one who may compare in that study and has come to it before: one query, as every vote asks."""
-    enrolments = Enrolment.objects.select_related("rater", "study", "visit__recruitment")
-    is_rater = Exists(Membership.objects.filter(study=OuterRef("study"), user=user, role=Role.RATER))
-    return enrolments.filter(is_rater, study__slug=slug, rater__user=user).first()
+    return _enrolled.first(slug=slug, user=user.pk)
 
 
 def enrol(*, study: Study, user: User) -> Enrolment:
@@ -125,8 +140,7 @@ def lock(rater: Rater, study: Study) -> Enrolment:
 
     Conflict when she is not enrolled.
     """
-    enrolments = Enrolment.objects.select_for_update(of=("self",)).select_related("rater", "study")
-    enrolment = enrolments.filter(rater=rater, study=study).first()
+    enrolment = _locked.first(rater=rater.pk, study=study.pk)
     if enrolment is None:
         raise Conflict(_("Comparing begins on the study's page; open it first."))
     return enrolment

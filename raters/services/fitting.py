@@ -1,9 +1,11 @@
 """When the study's own ranking is frozen anew, and which is the newest."""
 
 import logging
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.cache import cache
@@ -23,6 +25,7 @@ from raters.services.freezing import freeze
 from raters.services.rules import apply_use_rule
 
 log = logging.getLogger(__name__)
+_rung: dict[UUID, float] = {}  # until when the mark that this process has set is there, so that it need not ask
 
 
 REST = 5  # times as long as a fit took, a worker is left to others
@@ -44,6 +47,9 @@ def ask_for_refit(study: Study) -> None:
     """Have the study fitted soon; once for all votes of the next few seconds, or minutes where a fit takes long."""
     delay = settings.REFIT_DELAY_SECONDS
     mark = f"refit:{study.pk}"
+    if time.monotonic() < _rung.get(study.pk, 0.0):
+        return
+    rung_at = time.monotonic()
     try:
         # The mark goes before the fit begins, so a vote that comes after the fit's cut-off asks for the next one.
         if not cache.add(mark, True, timeout=delay):
@@ -52,6 +58,7 @@ def ask_for_refit(study: Study) -> None:
         if rest > delay:
             delay = rest
             cache.touch(mark, timeout=delay)
+        _rung[study.pk] = rung_at + settings.REFIT_DELAY_SECONDS
     except (RedisError, OSError) as error:
         log.warning("Redis did not answer (%s); the sweep will start the fit of %s.", error, study.slug)
         return

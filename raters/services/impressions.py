@@ -22,18 +22,30 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def weight(comparison: Comparison) -> int:
+    """Bytes of both its copies; it has some, or it would not be offered."""
+    return sum(copy.size for copy in (comparison.left_copy, comparison.right_copy) if copy is not None)
+
+
 def tossed(one: Side, other: Side) -> tuple[Side, Side]:
     """The two on sides that nobody can foretell."""
     return (other, one) if secrets.randbelow(2) else (one, other)
 
 
-def put(*, study: Study, rater: Rater, prompt: int, left: Side, right: Side, **why: Any) -> Comparison:
-    """A new comparison of the two.
+def put(**what: Any) -> Comparison:
+    """A new comparison, stored; as `drawn_up`."""
+    comparison = drawn_up(**what)
+    comparison.save(force_insert=True)
+    return comparison
+
+
+def drawn_up(*, study: Study, rater: Rater, prompt: int, left: Side, right: Side, **why: Any) -> Comparison:
+    """A new comparison of the two, which is still to be stored.
 
     Args:
         why: its reason, propensity and, of a control, what it is one of.
     """
-    return Comparison.objects.create(
+    return Comparison(
         study=study,
         rater=rater,
         prompt_id=prompt,

@@ -1,16 +1,31 @@
 """How much a rater may still answer in a study: her share, and her share of a day."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from evalhub.prepared import Prepared, Slot
 from evalhub.problems import Conflict, NotNeeded
-from raters.models import Comparison, Enrolment
+from evalhub.studies.models import Study
+from raters.models import Comparison, Enrolment, Rater
 from raters.services.shares import left_in_visit
+
+BEFORE_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+_answered = Prepared(
+    lambda: (
+        Comparison.objects.in_earnest()
+        .filter(study=Slot("study"), rater=Slot("rater"), answered_at__gte=Slot("since"))
+        .order_by()
+        .values("rater")
+        .annotate(number=Count("pk"))
+        .values_list("number")
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -43,15 +58,20 @@ def allowance(enrolment: Enrolment) -> Allowance:
     """What is left for her now: controls count like the pairs that they look like, practice and qualification do not.
     Exact for as long as her enrolment is locked: every answer of hers takes that lock."""
     study, now = enrolment.study, timezone.now()
-    own = Comparison.objects.answered().in_earnest().filter(study=study, rater=enrolment.rater)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     in_all, today = study.votes_per_rater, study.votes_per_rater_per_day
     return Allowance(
-        in_all=None if in_all is None else max(0, in_all - own.count()),
-        today=None if today is None else max(0, today - own.filter(answered_at__gte=midnight).count()),
+        in_all=None if in_all is None else max(0, in_all - answered_since(enrolment.rater, study)),
+        today=None if today is None else max(0, today - answered_since(enrolment.rater, study, midnight)),
         until=midnight + timedelta(days=1),
         in_visit=left_in_visit(enrolment),
     )
+
+
+def answered_since(rater: Rater, study: Study, since: datetime = BEFORE_ALL) -> int:
+    """How many comparisons she has answered in the study, controls among them, which look alike."""
+    (number,) = _answered.first(study=study.pk, rater=rater.pk, since=since) or (0,)
+    return int(number)
 
 
 def require_allowance(enrolment: Enrolment) -> None:

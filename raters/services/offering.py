@@ -8,18 +8,30 @@ from django.db.models import Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
+from evalhub.prepared import Prepared, Slot, any_of
 from evalhub.studies.models import Study
 from raters.models import Comparison, Enrolment, EnrolmentState, Rater
 from raters.services.closing import answers_counted
 from raters.services.drawing import Drawing
 from raters.services.enrolling import lock_comparing
-from raters.services.impressions import new_token
-from raters.services.limits import allowance
+from raters.services.impressions import new_token, weight
+from raters.services.limits import allowance, answered_since
 
 SHOWN_WITH = ("left_copy", "right_copy", "prompt")
 AHEAD = 8  # pairs that a browser holds besides the one before her
 AHEAD_BYTES = 64 * 2**20  # and what their copies weigh together, but for the first one
 MOST_LEASED = 3 * AHEAD  # to one rater, however many windows she has open
+
+_waiting = Prepared(
+    lambda: (
+        Comparison.objects.unanswered()
+        .filter(study=Slot("study"), rater=Slot("rater"))
+        .select_related(*SHOWN_WITH)[:MOST_LEASED]
+    )
+)
+_with_all_shown = Prepared(
+    lambda: Comparison.objects.filter(pk__in=any_of("ids", "bigint")).select_related(*SHOWN_WITH).order_by("pk")
+)
 
 
 @transaction.atomic
@@ -53,7 +65,7 @@ def next_comparison(*, study: Study, rater: Rater, after: Comparison | None = No
         return None
     drawing = Drawing(study, rater)
     drawn = drawing.draw()
-    drawing.count()
+    drawing.store()
     return drawn
 
 
@@ -74,18 +86,27 @@ def comparisons_ahead(
     """
     enrolment = lock_comparing(rater, study)
     most = _most_leased(enrolment)
-    waiting = list(Comparison.objects.unanswered().filter(study=study, rater=rater).select_related(*SHOWN_WITH)[:most])
+    waiting = _waiting(study=study.pk, rater=rater.pk)[:most]
     answered = answered_by(rater, study)
     leased = [(one, answered + place) for place, one in enumerate(waiting) if one.token not in held]
     wanted = min(count, AHEAD, len(leased) + most - len(waiting))
-    drawing = Drawing(study, rater) if len(leased) < wanted else None
-    while drawing and len(leased) < wanted and _light(leased) and (drawn := drawing.draw()):
-        # With all that its desk shows, at once.
-        leased.append((Comparison.objects.select_related(*SHOWN_WITH).get(pk=drawn.pk), answered + len(waiting)))
-        waiting.append(drawn)
-    if drawing:
-        drawing.count()
+    if len(leased) < wanted:
+        drawn = _draw(Drawing(study, rater), wanted - len(leased), [weight(one) for one, _ in leased])
+        leased += [(one, answered + len(waiting) + place) for place, one in enumerate(drawn)]
     return [(_renewed(one), before) for one, before in leased[: min(count, AHEAD)]]
+
+
+def _draw(drawing: Drawing, most: int, weights: list[int]) -> list[Comparison]:
+    """New comparisons, with all that their desks show.
+
+    Args: weights: bytes of the pairs that come before them.
+    """
+    drawn: list[Comparison] = []
+    while len(drawn) < most and _light(weights) and (one := drawing.draw()):
+        drawn.append(one)
+        weights.append(drawing.weight(one))
+    drawing.store()
+    return _with_all_shown(ids=[one.pk for one in drawn]) if drawn else []
 
 
 def mark_shown(*, rater: Rater, token: str, ago: timedelta = timedelta()) -> None:
@@ -101,7 +122,7 @@ def mark_shown(*, rater: Rater, token: str, ago: timedelta = timedelta()) -> Non
 
 def answered_by(rater: Rater, study: Study) -> int:
     """How many comparisons she has answered in the study, controls among them, which look alike."""
-    return Comparison.objects.answered().in_earnest().filter(study=study, rater=rater).count()
+    return answered_since(rater, study)
 
 
 def _renewed(comparison: Comparison) -> Comparison:
@@ -118,10 +139,9 @@ def _renewed(comparison: Comparison) -> Comparison:
     return comparison
 
 
-def _light(leased: list[tuple[Comparison, int]]) -> bool:
+def _light(weights: list[int]) -> bool:
     """Whether one more pair's copies are not too much for a browser to fetch ahead."""
-    weight = sum(copy.size for one, _ in leased for copy in (one.left_copy, one.right_copy) if copy)
-    return not leased or weight * (len(leased) + 1) / len(leased) <= AHEAD_BYTES
+    return not weights or sum(weights) * (len(weights) + 1) / len(weights) <= AHEAD_BYTES
 
 
 def _most_leased(enrolment: Enrolment) -> int:

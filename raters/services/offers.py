@@ -13,7 +13,8 @@ import numpy as np
 from django.db.models import Max
 from numpy.typing import NDArray
 
-from evalhub.studies.models import Sample, Study, SubmissionState
+from evalhub.prepared import Prepared, Slot
+from evalhub.studies.models import Checkpoint, Sample, Study, SubmissionState
 from raters.models import PresentationCopy
 from raters.presentation import OUTLINE, Canvas
 from raters.services.preparing import Wanted, given_by_prompts, wanted_beside
@@ -21,6 +22,22 @@ from raters.services.preparing import Wanted, given_by_prompts, wanted_beside
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Pair = tuple[int, int]
+
+_newest_copy = Prepared(
+    lambda: (
+        PresentationCopy.objects.filter(study=Slot("study"))
+        .values("study")
+        .annotate(newest=Max("id"))
+        .values_list("newest")
+    )
+)
+_complete = Prepared(
+    lambda: (
+        Checkpoint.objects.filter(study=Slot("study"), submission__state=SubmissionState.COMPLETE)
+        .order_by("pk")
+        .values_list("pk")
+    )
+)
 
 # Reading the offers of a large study takes a second. While copies are being made, which changes them all the time, a
 # process spends at most one part in so many of its time on that.
@@ -47,12 +64,14 @@ class Offers:
         checkpoints: ids, in the order of the columns.
         prompts: (R,) prompt ids.
         samples, copies: (R, K) ids.
+        sizes: (R, K) bytes of the copies.
     """
 
     checkpoints: tuple[uuid.UUID, ...]
     prompts: Integers
     samples: Integers
     copies: Integers
+    sizes: Integers
 
     @cached_property
     def common(self) -> Integers:
@@ -152,9 +171,8 @@ def offers_of(study: Study, *, newest: bool = False) -> Offers:
 
 def _state(study: Study) -> tuple[int | None, tuple[uuid.UUID, ...]]:
     """What the offers depend on: the newest copy, and which submissions are complete."""
-    newest = PresentationCopy.objects.filter(study=study).aggregate(newest=Max("id"))["newest"]
-    complete = study.checkpoints.filter(submission__state=SubmissionState.COMPLETE)
-    return newest, tuple(complete.order_by("pk").values_list("pk", flat=True))
+    (newest,) = _newest_copy.first(study=study.pk) or (None,)
+    return newest, tuple(pk for (pk,) in _complete(study=study.pk))
 
 
 def _load(study: Study, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
@@ -163,7 +181,7 @@ def _load(study: Study, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
     table = _rows(study, columns) if copies else {}
     given = given_by_prompts(study)
     samples = np.zeros((len(table), len(checkpoints)), dtype=np.int64)
-    chosen = np.zeros_like(samples)
+    chosen, sizes = np.zeros_like(samples), np.zeros_like(samples)
     for row, ((prompt, _), cells) in enumerate(table.items()):
         size = _common_canvas(
             [size for size in copies[media] if _has_beside(given.get(prompt, {}), size, beside)]
@@ -171,9 +189,10 @@ def _load(study: Study, checkpoints: tuple[uuid.UUID, ...]) -> Offers:
         )
         for column, (sample, media) in cells.items():
             if size in copies[media]:
-                samples[row, column], chosen[row, column] = sample, copies[media][size]
+                samples[row, column] = sample
+                chosen[row, column], sizes[row, column] = copies[media][size]
     prompts = np.array([prompt for prompt, _ in table], dtype=np.int64)
-    return Offers(checkpoints, prompts, samples, chosen)
+    return Offers(checkpoints, prompts, samples, chosen, sizes)
 
 
 def _has_beside(given: dict[str, int], size: Canvas, beside: set[Wanted]) -> bool:
@@ -181,15 +200,15 @@ def _has_beside(given: dict[str, int], size: Canvas, beside: set[Wanted]) -> boo
     return all(wanted_beside(name, media, size) in beside for name, media in given.items())
 
 
-def _copies(study: Study) -> tuple[dict[int, dict[Canvas, int]], set[Wanted]]:
-    """By media and canvas, the copies that can be sides; and which there are of what prompts give."""
-    sides: dict[int, dict[Canvas, int]] = defaultdict(dict)
+def _copies(study: Study) -> tuple[dict[int, dict[Canvas, Pair]], set[Wanted]]:
+    """By media and canvas, the copies that can be sides, and their bytes; and which there are of what prompts give."""
+    sides: dict[int, dict[Canvas, Pair]] = defaultdict(dict)
     beside = set()
     ready = PresentationCopy.objects.in_force().ready().filter(study=study)
-    for copy, media, policy, *size in ready.values_list("id", "media", "policy", *Canvas._fields):
+    for copy, media, policy, weight, *size in ready.values_list("id", "media", "policy", "size", *Canvas._fields):
         beside.add(Wanted(media, Canvas(*size), policy))
         if policy != OUTLINE:
-            sides[media][Canvas(*size)] = copy
+            sides[media][Canvas(*size)] = copy, weight
     return sides, beside
 
 

@@ -11,6 +11,7 @@ from django.forms.models import model_to_dict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from evalhub.prepared import Prepared, Slot
 from evalhub.problems import Refusal
 from evalhub.studies.models import LogEntry, Study, User
 from raters.models import Enrolment, EnrolmentState, RaterRules
@@ -24,6 +25,7 @@ LEAST_CONTROLS = 5
 FAIR_SHARE = 0.9
 
 LONGEST_SECONDS = 3_600
+_rules = Prepared(lambda: RaterRules.objects.filter(study=Slot("study")))
 FIELDS = tuple(field.name for field in RaterRules._meta.concrete_fields if field.name != "study")
 
 
@@ -52,7 +54,7 @@ class Account:
 
 def rules_of(study: Study) -> RaterRules:
     """The study's rules; where none were ever set, such as ask for nothing."""
-    return RaterRules.objects.filter(study=study).first() or RaterRules(study=study)
+    return _rules.first(study=study.pk) or RaterRules(study=study)
 
 
 @transaction.atomic

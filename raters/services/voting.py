@@ -8,15 +8,18 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from evalhub.prepared import Prepared, Slot, any_of
 from evalhub.problems import Refusal
 from evalhub.studies.models import Criterion, Study
 from raters import locks
 from raters.access import own_comparison
-from raters.models import Choice, Comparison, Control, Enrolment, EnrolmentState, Rater, Vote
+from raters.models import Choice, Comparison, Control, EnrolmentState, Rater, Vote
+from raters.services.answering import write_answer
 from raters.services.closing import close_if_done, is_spent
 from raters.services.enrolling import lock, require_answering, require_comparing
 from raters.services.fitting import ask_for_refit
 from raters.services.limits import require_allowance
+from raters.services.offering import mark_shown
 from raters.services.remarks import (
     Region,
     checked_answer_comment,
@@ -30,6 +33,16 @@ from raters.services.skipping import reopen
 
 LONGEST_LOOK = timedelta(days=1)
 LONGEST_AGO = 366 * 24 * 3_600_000  # milliseconds; more than any answer is kept
+_criteria = Prepared(lambda: Criterion.objects.filter(study=Slot("study")))
+_newest_revisions = Prepared(
+    lambda: (
+        Vote.objects.filter(comparison__in=any_of("comparisons", "bigint"))
+        .order_by()
+        .values("comparison")
+        .annotate(newest=Max("revision"))
+        .values_list("comparison", "newest")
+    )
+)
 
 
 @transaction.atomic
@@ -46,6 +59,7 @@ def cast_vote(
     reasons: Collection[str] = (),
     region: Region | None = None,
     comment: str = "",
+    shown: Mapping[str, timedelta] | None = None,
 ) -> Comparison:
     """Answer one comparison; every question of the study at once. A second call with the same revision changes nothing.
 
@@ -58,6 +72,8 @@ def cast_vote(
         waited_milliseconds: from the answer to its sending, where the server was away.
         reasons: of those that the study offers.
         region: where the worse side is wrong, and `comment` a few words, where the study asks for them.
+        shown: by their tokens, how long ago comparisons were shown, as `mark_shown` takes it: what the browser tells
+            with an answer is written with it.
     Raises: Http404 for a token that is not hers or has expired; Refusal for answers that do not fit the questions;
         Conflict when the study takes no votes now, or none of hers any more today. What she has skipped meanwhile in
         another window stays skipped.
@@ -66,6 +82,7 @@ def cast_vote(
     enrolment = lock(rater, comparison.study)
     expected = next_revision(comparison)
     if revision < expected:
+        _mark_all_shown(rater, shown)
         return comparison
     require_answering(enrolment, comparison)
     study = enrolment.study
@@ -88,12 +105,21 @@ def cast_vote(
         ago = timedelta(milliseconds=min(milliseconds + away + max(0, waited_milliseconds), LONGEST_AGO))
         comparison.shown_at = max(now - ago, comparison.created_at)
     comparison.answered_at = now
-    open_still = Comparison.objects.filter(pk=comparison.pk, skipped_at=None, answered_at=None)
-    if not open_still.update(answered_at=now, shown_at=comparison.shown_at):
+    written = write_answer(
+        comparison=comparison,
+        enrolment=enrolment,
+        choices=choices,
+        revision=revision,
+        milliseconds=milliseconds,
+        without_javascript=without_javascript,
+        reasons=reasons,
+        shown=shown or {},
+    )
+    if not written:
+        _mark_all_shown(rater, shown)
         return comparison
-    _add(comparison, choices, revision, milliseconds, without_javascript, reasons)
+    ask_for_refit(study)
     keep_remark(comparison=comparison, revision=revision, region=region, comment=comment, away_milliseconds=away)
-    _count(enrolment, comparison, 1)
     if is_spent(study):
         close_if_done(study=study)
     return comparison
@@ -126,12 +152,13 @@ def undo_last(*, rater: Rater, study: Study, last: str | None = None, revision: 
     if (last is not None and comparison.token != last) or revision not in {None, next_revision(comparison)}:
         return None
     standing = Vote.objects.filter(comparison=comparison).latest_revisions().select_related("criterion")
-    choices = {vote.criterion: Choice.WITHDRAWN for vote in standing}
-    _add(comparison, choices, next_revision(comparison), None, False, [])
+    _withdraw(comparison, [vote.criterion for vote in standing])
     comparison.answered_at = None
     comparison.expires_at = timezone.now() + Comparison.LIFETIME
     comparison.save(update_fields=["answered_at", "expires_at"])
-    _count(enrolment, comparison, -1)
+    if comparison.control == Control.NONE:
+        enrolment.answers -= 1
+        enrolment.save(update_fields=["answers"])
     if enrolment.state == EnrolmentState.COMPLETE:
         enrolment.state = EnrolmentState.ACTIVE
         enrolment.save(update_fields=["state"])
@@ -154,12 +181,16 @@ def next_revision(comparison: Comparison) -> int:
 def next_revisions(comparisons: Iterable[Comparison]) -> dict[int, int]:
     """That of each, by its id."""
     revisions = {comparison.pk: 1 for comparison in comparisons}
-    given = Vote.objects.filter(comparison__in=revisions).order_by().values_list("comparison")
-    return revisions | {pk: newest + 1 for pk, newest in given.annotate(newest=Max("revision"))}
+    return revisions | {pk: newest + 1 for pk, newest in _newest_revisions(comparisons=list(revisions))}
+
+
+def criteria_of(study: Study) -> list[Criterion]:
+    """Its questions, in their order."""
+    return _criteria(study=study.pk)
 
 
 def _checked(study: Study, answers: Mapping[str, str]) -> dict[Criterion, Choice]:
-    criteria = {criterion.key: criterion for criterion in study.criteria.all()}
+    criteria = {criterion.key: criterion for criterion in criteria_of(study)}
     if set(answers) != set(criteria):
         raise Refusal(
             _("Every question needs one answer: expected %(expected)s, got %(given)s.")
@@ -185,31 +216,20 @@ def choices_of(criterion: Criterion) -> list[Choice]:
     return [Choice.LEFT, *tie, *both_bad, Choice.RIGHT]
 
 
-def _count(enrolment: Enrolment, comparison: Comparison, answers: int) -> None:
-    """Keep the number of her answers; her enrolment is locked."""
-    if comparison.control == Control.NONE:
-        enrolment.answers += answers
-        enrolment.save(update_fields=["answers"])
+def _mark_all_shown(rater: Rater, shown: Mapping[str, timedelta] | None) -> None:
+    for token, ago in (shown or {}).items():
+        mark_shown(rater=rater, token=token, ago=ago)
 
 
-def _add(
-    comparison: Comparison,
-    choices: Mapping[Criterion, Choice],
-    revision: int,
-    milliseconds: int | None,
-    without_javascript: bool,
-    reasons: list[str],
-) -> None:
+def _withdraw(comparison: Comparison, criteria: Iterable[Criterion]) -> None:
     locks.share_votes(comparison.study)
+    revision = next_revision(comparison)
     Vote.objects.bulk_create(
         Vote(
             comparison=comparison,
             criterion=criterion,
             revision=revision,
-            choice=choice,
-            reasons=reasons,
-            milliseconds=milliseconds,
-            without_javascript=without_javascript,
+            choice=Choice.WITHDRAWN,
             study=comparison.study,
             prompt_id=comparison.prompt_id,
             rater_id=comparison.rater_id,
@@ -218,6 +238,6 @@ def _add(
             simulated=comparison.rater.simulated,
             control=comparison.control,
         )
-        for criterion, choice in choices.items()
+        for criterion in criteria
     )
     ask_for_refit(comparison.study)

@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -16,7 +15,7 @@ from evalhub.studies.access import Actor, get_study
 from raters import services
 from raters.models import Enrolment
 from raters.services.closing import answers_counted, orders
-from raters.views import states
+from raters.views import filled, states
 from raters.views.entrance import by_script, for_raters
 
 QUEUED = "X-Queued"  # a header of what the queue in the browser sends
@@ -73,7 +72,9 @@ def vote(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
             reasons=request.POST.getlist("reasons"),
             region=services.region_from(request.POST.get("region", "")),
             comment=request.POST.get("comment", ""),
+            shown=_shown(request),
         ),
+        notes_shown=True,
     )
 
 
@@ -130,11 +131,7 @@ def ahead(request: HttpRequest, enrolment: Enrolment) -> HttpResponse:
     except Refusal:
         following = []  # the study has just been paused; the answer to this pair will say so
     pairs = states.pairs(enrolment, [comparison for comparison, _done in following])
-    desks = [
-        render_to_string("raters/desk.html", {"study": enrolment.study, "done": done, "last": "", **pair}, request)
-        for (_comparison, done), pair in zip(following, pairs, strict=True)
-    ]
-    return HttpResponse("".join(desks))
+    return HttpResponse(filled.desks(request, enrolment, pairs, [done for _comparison, done in following]))
 
 
 @login_required
@@ -149,8 +146,13 @@ def progress(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "raters/progress.html" if by_script(request) else "raters/progress_page.html", context)
 
 
-def _sent(request: HttpRequest, enrolment: Enrolment, take: Callable[[], object]) -> HttpResponse:
-    """Take what the rater sends. The queue in her browser, which has gone on long ago, is only told how that went."""
+def _sent(
+    request: HttpRequest, enrolment: Enrolment, take: Callable[[], object], *, notes_shown: bool = False
+) -> HttpResponse:
+    """Take what the rater sends. The queue in her browser, which has gone on long ago, is only told how that went.
+
+    Args: notes_shown: whether taking it has noted what she was shown.
+    """
     queued = QUEUED in request.headers
     try:
         take()
@@ -163,16 +165,24 @@ def _sent(request: HttpRequest, enrolment: Enrolment, take: Callable[[], object]
             return HttpResponse(status=NotNeeded.status)
         raise
     if queued:
-        _note_shown(request, enrolment)
+        if not notes_shown:
+            _note_shown(request, enrolment)
         return HttpResponse(status=204)
     return _desk(request, enrolment) if by_script(request) else redirect("rate", enrolment.study.slug)
 
 
-def _note_shown(request: HttpRequest, enrolment: Enrolment) -> None:
+def _shown(request: HttpRequest) -> dict[str, timedelta]:
     """`shown`, as often as needed: a comparison's token, a colon, and how many milliseconds ago it was revealed."""
+    shown: dict[str, timedelta] = {}
     for one in request.POST.getlist("shown")[:MOST_HELD]:
         token, _colon, ago = one.partition(":")
-        services.mark_shown(rater=enrolment.rater, token=token, ago=timedelta(milliseconds=_number(ago) or 0))
+        shown.setdefault(token, timedelta(milliseconds=_number(ago) or 0))
+    return shown
+
+
+def _note_shown(request: HttpRequest, enrolment: Enrolment) -> None:
+    for token, ago in _shown(request).items():
+        services.mark_shown(rater=enrolment.rater, token=token, ago=ago)
 
 
 def _desk(request: HttpRequest, enrolment: Enrolment, refusal: Refusal | None = None) -> HttpResponse:

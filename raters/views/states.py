@@ -147,7 +147,7 @@ def attachments(comparison: Comparison) -> list[dict[str, Any]]:
 def questions_of(enrolment: Enrolment) -> list[dict[str, Any]]:
     return [
         {"criterion": criterion, "choices": services.choices_of(criterion)}
-        for criterion in enrolment.study.criteria.all()
+        for criterion in services.criteria_of(enrolment.study)
     ]
 
 

@@ -3,6 +3,7 @@ which stores a row can do (the limit), and beside Label Studio's next task and a
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -17,7 +18,17 @@ from evalhub import programs
 from evalhub.embedded import free_port, wait_until
 from evalhub.supervisor import Child
 from tests.benchmarks import Claim, Measure, _label_studio
-from tests.benchmarks._raters import FORM, Connection, Rater, Tally, at_once, begin_all, vote_all
+from tests.benchmarks._raters import (
+    ENOUGH,
+    FORM,
+    QUICKEST,
+    Connection,
+    Rater,
+    Tally,
+    at_once,
+    begin_all,
+    vote_all,
+)
 from tests.systems import SOURCE, System, clean_environment, running
 
 VOTES, RATERS, ROUNDS = 10_000, 50, 5
@@ -30,8 +41,8 @@ def measure(
     votes: int = VOTES, raters: int = RATERS, pictures: int = PICTURES, annotations: int = ANNOTATIONS
 ) -> Iterator[Measure | Claim]:
     with running() as system, one_insert(system) as inserter, _label_studio.running() as studio:
-        voters = electorate(system, "votes", raters, 4 * votes // raters)
-        lookers = electorate(system, "looks", raters, 4 * pictures // raters + 40, pictures=True)
+        voters = electorate(system, "votes", raters, pairs_for(votes // ROUNDS, raters, ROUNDS))
+        lookers = electorate(system, "looks", raters, pairs_for(pictures, raters), pictures=True)
         inserters = [inserter(Connection(0)) for _ in range(raters)]
         studio.fill(annotations * (ROUNDS + 1))
         annotators = [studio.annotator().annotate for _ in range(raters)]
@@ -52,6 +63,11 @@ def measure(
         yield Claim(f"votes stored, once each, of {given:,}", stored(system, "votes", "looks"), given, given)
         missed = [sentence for tally in (*limit, *theirs) for sentence in tally.refused]
         yield Claim("requests that the limit and Label Studio refused", len(missed), note="; ".join(missed[:3]))
+
+
+def pairs_for(votes: int, raters: int, rounds: int = 1) -> int:
+    """How many pairs the quickest rater may need, with those that she holds at the end."""
+    return QUICKEST * rounds * -(-votes // raters) + ENOUGH + 1
 
 
 def electorate(
@@ -133,7 +149,8 @@ def _report(
         [1_000 * tally.wall / len(tally.seconds) for tally in limit],
         goal=0.5,
         unit="ms",
-        note=f"{1_000 / median(each):.0f} votes/s; {_percentiles(ours)}; the limit's {_percentiles(limit)}",
+        note=f"{1_000 / median(each):.0f} votes/s; {_percentiles(ours)}; the limit's {_percentiles(limit)}; of the "
+        f"machine's {os.cpu_count()} cores those who ask took {_own(ours)}, beside the limit {_own(limit)}",
     )
     yield Measure(
         "the same",
@@ -149,6 +166,11 @@ def _report(
         len(looked.seconds) / looked.wall,
         note=_percentiles([looked]),
     )
+
+
+def _own(tallies: list[Tally]) -> str:
+    """How many cores the raters themselves took."""
+    return f"{sum(tally.own for tally in tallies) / sum(tally.wall for tally in tallies):.2f}"
 
 
 def _percentiles(tallies: list[Tally]) -> str:

@@ -4,12 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import Criterion, StudyState, User
-from raters import services
+from raters import locks, services
 from raters.models import Choice, Comparison, Vote
 from tests.raters.conftest import Desk, at_once, cast, offer
 
@@ -48,6 +48,52 @@ def test_the_browser_says_when_the_pair_was_shown(desk: Desk) -> None:
     cast(comparison, milliseconds=60_000)
     comparison.refresh_from_db()
     assert comparison.shown_at == first
+
+
+def test_an_answer_is_written_at_once_as_its_rows_are_meant(desk: Desk) -> None:
+    """One statement writes it: the votes say what the comparison says, and a fit has to wait for them."""
+    Criterion.objects.create(study=desk.study, key="text", name="Text", question="Which text is better?", position=1)
+    desk.study.reason_tags = ["text", 'it\'s \\ "odd"']
+    desk.study.save()
+    enrolment = desk.rater("ria")
+    leased = services.comparisons_ahead(study=desk.study, rater=enrolment.rater, held=(), count=3)
+    first, second, third = (comparison for comparison, _ in leased)
+    services.cast_vote(
+        token=first.token,
+        rater=enrolment.rater,
+        answers={"quality": "left", "text": "both_bad"},
+        milliseconds=900,
+        reasons=desk.study.reason_tags,
+        shown={
+            second.token: timedelta(0),
+            first.token: timedelta(days=9),
+            "none\0": timedelta(0),
+            "none": timedelta(0),
+        },
+    )
+    for comparison in (first, second, third, enrolment):
+        comparison.refresh_from_db()
+    votes = {vote.criterion.key: vote for vote in Vote.objects.select_related("criterion")}
+    assert {key: vote.choice for key, vote in votes.items()} == {"quality": "left", "text": "both_bad"}
+    for vote in votes.values():
+        assert (vote.revision, vote.milliseconds, vote.without_javascript) == (1, 900, False)
+        assert vote.reasons == ["text", 'it\'s \\ "odd"']
+        assert vote.created_at == first.answered_at
+        assert (vote.simulated, vote.comparison_id) == (False, first.pk)
+        for name in ("study_id", "prompt_id", "rater_id", "left_checkpoint_id", "right_checkpoint_id", "control"):
+            assert getattr(vote, name) == getattr(first, name)
+    assert enrolment.answers == 1
+    assert first.shown_at is not None
+    assert second.shown_at is not None
+    assert second.shown_at >= first.shown_at
+    assert third.shown_at is third.answered_at is second.answered_at is None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' "
+            "AND pid = pg_backend_pid() AND ((classid::bigint << 32) | objid::bigint) = %s",
+            [locks.votes_key(desk.study)],
+        )
+        assert cursor.fetchone() == (1,)
 
 
 def test_a_retry_changes_nothing_and_answers_the_same(desk: Desk) -> None:
