@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from evalhub.asking import Body, Query, View
+from evalhub.asking import Body, Query, Text, View
 from evalhub.pages import Pages
 from evalhub.schema import example, refused
 from evalhub.studies.access import Actor, get_study
@@ -17,6 +17,8 @@ from raters import examples
 from raters.models import Platform, Recruitment, VisitOutcome
 from raters.services.recruiting import close_recruitment, open_recruitment
 from raters.views.recruiting import address_of, visits_of, with_visits
+
+CODE = "^([A-Za-z0-9][A-Za-z0-9_-]*)?$"
 
 
 @example(told=examples.RECRUITMENT, asked=examples.NEW_RECRUITMENT)
@@ -29,9 +31,9 @@ class RecruitmentSerializer(Body):
     comparisons = serializers.IntegerField(
         min_value=1, max_value=2**31 - 1, allow_null=True, default=None, help_text="A visit is complete after so many."
     )
-    completion_code = serializers.CharField(max_length=64, allow_blank=True, default="")
-    screened_out_code = serializers.CharField(max_length=64, allow_blank=True, default="")
-    no_consent_code = serializers.CharField(max_length=64, allow_blank=True, default="")
+    completion_code = Text(CODE, max_length=64, allow_blank=True, default="")
+    screened_out_code = Text(CODE, max_length=64, allow_blank=True, default="")
+    no_consent_code = Text(CODE, max_length=64, allow_blank=True, default="")
     address = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(read_only=True)
     closed_at = serializers.DateTimeField(read_only=True, allow_null=True)

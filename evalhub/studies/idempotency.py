@@ -41,6 +41,7 @@ def idempotent(handler: Handler) -> Handler:
                 OpenApiParameter.HEADER,
                 description=f"Up to {LONGEST} characters of your choice; the same request with the same key is done "
                 "once within a day.",
+                pattern=f"^[!-~]([ -~]{{0,{LONGEST - 2}}}[!-~])?$",  # blanks around a header are no part of it
             )
         ]
     )

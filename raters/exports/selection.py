@@ -89,7 +89,7 @@ class SelectionSerializer(Query):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["validation_share"] + attrs["test_share"] > 1:
-            raise serializers.ValidationError("validation_share and test_share are at most 1 together.")
+            raise Refusal("validation_share and test_share are at most 1 together; lower one of them.")
         return attrs
 
 
