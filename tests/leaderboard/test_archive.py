@@ -1,5 +1,6 @@
 """A study goes into a file and comes out of it equal, row by row; and goes altogether when it is deleted."""
 
+import io
 import json
 import tarfile
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from evalhub.leaderboard.archive import delete_study, pack, unpack
 from evalhub.leaderboard.archive.belongings import APPS, LEFT_BEHIND, PACKED
 from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import LogEntry, Media, Membership, Role, Study, User
-from metrics.models import Run, RunState, SampleScore, Score
+from metrics.models import DuplicateSearch, NearDuplicate, Run, RunState, SampleScore, Score
 from raters import services
 from raters.models import (
     Fit,
@@ -34,6 +35,7 @@ from raters.models import (
     Visit,
     Vote,
 )
+from raters.services.importing import import_votes
 from tests.raters.ballots import load, noisy, people, simulated_raters, vote_on_all
 from tests.raters.conftest import Desk, make_desk, offer
 
@@ -66,6 +68,9 @@ def desk(tmp_path: Path) -> Desk:
     RaterRules.objects.update_or_create(study=desk.study, defaults={"gold_every": 10, "pay_per_comparison": "0.1250"})
     recruitment = Recruitment.objects.create(study=desk.study, platform="prolific", name="p", token="t" * 43)
     Visit.objects.create(recruitment=recruitment, enrolment=raters[0], participant="somebody")
+    lines = [f"Alpha,Beta,left,r{number},{desk.prompts[number].key}" for number in range(3)]
+    file = io.BytesIO("\n".join(["left,right,outcome,rater,prompt", *lines]).encode())
+    import_votes(study=desk.study, file=file, name="Pilot", actor=owner)
     services.refit(study=desk.study)
     run = Run.objects.create(
         submission=desk.checkpoints[0].submission,
@@ -76,6 +81,8 @@ def desk(tmp_path: Path) -> Desk:
     )
     score = Score.objects.create(run=run, metric="lpips", value=1 / 3, low=0.1, high=np.nextafter(0.5, 1), n=1)
     SampleScore.objects.create(score=score, sample=sample, value=1e-17)
+    search = DuplicateSearch.objects.create(submission=run.submission, state="done", threshold=0.85, outputs=4)
+    NearDuplicate.objects.create(search=search, sample=sample, reference=other.media, similarity=1 / 3)
     return desk
 
 
@@ -141,6 +148,7 @@ def test_every_table_is_packed_or_left_behind_on_purpose() -> None:
 class TestRoundTrip:
     def test_a_copy_is_equal_row_by_row(self, desk: Desk, tmp_path: Path) -> None:
         counts = pack(study=desk.study, path=tmp_path / "one.tar")
+        assert all(counts[model] for model in ("raters.VoteImport", "metrics.DuplicateSearch", "metrics.NearDuplicate"))
         assert all(counts[model] for model in ("raters.Vote", "raters.Remark", "raters.Skip", "raters.Gold"))
         assert all(counts[model] for model in ("raters.Rating", "raters.Standing", "metrics.SampleScore"))
         copy = unpack(path=tmp_path / "one.tar", slug="copy")
