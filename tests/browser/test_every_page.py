@@ -88,7 +88,7 @@ def names() -> list[str]:
 
 def pages_of(study: Study, client: Client) -> dict[str, str]:
     """Where the study's pages are, and the pages of no study, with their names."""
-    found = {}
+    found: dict[str, str] = {}
     for name in names():
         for arguments in _arguments(name, study):
             path = reverse(name, kwargs=arguments)

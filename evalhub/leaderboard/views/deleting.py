@@ -6,6 +6,7 @@ from pathlib import Path
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -47,7 +48,7 @@ def study_delete(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_GET
-def study_archive(request: HttpRequest, slug: str) -> HttpResponse:
+def study_archive(request: HttpRequest, slug: str) -> HttpResponseBase:
     """The whole study as one file, which `manage.py import_study` reads."""
     actor = Actor.of(request)
     study = get_study(actor, slug, "manage")
