@@ -59,7 +59,7 @@ class Query(serializers.Serializer):
 
 NUMERALS = (
     (serializers.IntegerField, re.compile("-?[0-9]{1,30}"), "a whole number"),
-    (serializers.FloatField, re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,2})?"), "a number"),
+    (serializers.FloatField, re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?([eE][-+]?[0-9]{1,3})?"), "a number"),
 )
 
 
