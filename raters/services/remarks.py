@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from django.utils.translation import gettext as _
@@ -42,7 +42,7 @@ def region_from(text: str) -> Region | None:
         given = json.loads(text)
         seconds = given.get("seconds")
         shares = (float(given[name]) for name in _SHARES)
-        region = Region(given["side"], *shares, seconds=None if seconds is None else float(seconds))
+        region = replace(Region(given["side"], *shares), seconds=None if seconds is None else float(seconds))
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise Refusal(
             _(
@@ -79,7 +79,7 @@ def checked_region(study: Study, region: Region | None) -> Region | None:
             % {"side": str(region.side)[:20], "left": left, "top": top, "right": right, "bottom": bottom}
         )
     shares = (min(1.0, round(getattr(region, name), PLACES)) for name in _SHARES)
-    return Region(region.side, *shares, seconds=_checked_time(study, region.seconds))
+    return replace(Region(region.side, *shares), seconds=_checked_time(study, region.seconds))
 
 
 def _checked_time(study: Study, seconds: float | None) -> float | None:

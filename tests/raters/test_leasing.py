@@ -1,6 +1,7 @@
 """Pairs that a browser holds ahead: offered again if never shown, and never more than the study still takes."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.utils import timezone
@@ -102,7 +103,7 @@ def test_pairs_of_one_withdrawn_meanwhile_are_not_offered_again(desk: Desk) -> N
     assert left == [one for one in leased if gone.pk not in contestants(one)][:1]
 
 
-def contestants(comparison: Comparison) -> set[int | None]:
+def contestants(comparison: Comparison) -> set[UUID]:
     return {comparison.left_checkpoint_id, comparison.right_checkpoint_id}
 
 

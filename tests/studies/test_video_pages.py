@@ -85,13 +85,13 @@ def test_a_poster_is_made_once_and_in_another_process(
 ) -> None:
     media = Media.objects.get()
     asked: list[dict[str, Any]] = []
-    real = inspection._ask
+    real = inspection._Asking.ask
 
-    def ask(question: dict[str, Any]) -> dict[str, Any]:
+    def ask(asking: inspection._Asking, question: dict[str, Any]) -> None:
         asked.append(question)
-        return real(question)
+        real(asking, question)
 
-    monkeypatch.setattr(inspection, "_ask", ask)
+    monkeypatch.setattr(inspection._Asking, "ask", ask)
     assert poster_of(reader, media) == poster_of(reader, media)
     assert [(question["poster"], question["kinds"]) for question in asked] == [(640, ["video"])]
     assert all(question["memory"] and question["seconds"] for question in asked)
