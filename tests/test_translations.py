@@ -276,7 +276,7 @@ def test_researchers_pages_and_the_api_are_in_english(client: Client, scene: Sce
     refused = client.post("/studies/faces/settings/texts/", {"name": ""}, headers=german)
     assert "This field is required." in refused.text
     assert '<html lang="de"' in client.get("/studies/", headers=german).text
-    problem = client.post("/api/v1/login/", {}, headers=german)
+    problem = client.post("/api/v1/login/", {}, "application/json", headers=german)
     assert "This field is required" in problem.json()["detail"]
 
 

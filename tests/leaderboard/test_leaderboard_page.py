@@ -74,11 +74,12 @@ def test_what_is_taken_home_says_which_votes_are_simulated(scene: Scene, client:
     assert simulated != client.get("/studies/photographs/leaderboard.png").content
 
 
-def test_an_unknown_criterion_shows_the_first(scene: Scene, client: Client) -> None:
+def test_an_unknown_criterion_shows_the_first_and_is_refused_to_programs(scene: Scene, client: Client) -> None:
     client.force_login(scene.vera)
-    for criterion in ("nope", "%00"):
-        for page in ("/studies/photographs/", "/api/v1/studies/photographs/leaderboard/"):
-            assert client.get(f"{page}?criterion={criterion}").status_code == 200
+    for criterion, status in (("nope", 422), ("%00", 400)):
+        assert client.get(f"/studies/photographs/?criterion={criterion}").status_code == 200
+        refused = client.get(f"/api/v1/studies/photographs/leaderboard/?criterion={criterion}")
+        assert refused.status_code == status, refused.json()
 
 
 def test_real_votes_are_not_called_simulated(scene: Scene, client: Client) -> None:
