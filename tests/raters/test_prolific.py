@@ -44,7 +44,7 @@ def test_she_comes_compares_and_goes_back_with_the_code(way: Recruitment) -> Non
     begin(client)
     answer(client, visit, 2)
     done = client.get("/rate/study/")
-    assert "form-action 'self' https://app.prolific.com;" in done["Content-Security-Policy"]
+    assert "form-action 'self' https://app.prolific.com;" in done["Content-Security-Policy"] + ";"
     assert "Finish and return to Prolific" in done.content.decode()
     assert "C0MPLETE" not in done.content.decode()
     back = client.post("/rate/study/leave/")
