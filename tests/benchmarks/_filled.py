@@ -1,7 +1,7 @@
 """Studies filled with votes by the database itself: a million in a minute or two. Needs Django; see `_database`.
 
-A filled study is whole as far as rows go (contestants of falling strength, prompts, samples and presentation copies,
-raters who have begun, comparisons with their votes, counts), but no file lies behind its media.
+A filled study is whole as far as rows go (contestants of falling strength, prompts, manifests, samples and presentation
+copies, raters who have begun, comparisons with their votes, counts), but no file lies behind its media.
 """
 
 from typing import Any
@@ -73,29 +73,53 @@ CROSS JOIN studies_criterion AS criterion
 WHERE comparison.study_id = %(study)s AND criterion.study_id = %(study)s
 ORDER BY comparison.id
 """
-_SAMPLES = """
-WITH media AS (
-    INSERT INTO studies_media (study_id, sha256, size, kind, format, width, height, frames, codec, created_at)
-    SELECT %(study)s, md5('a' || checkpoint.id || prompt.id) || md5('b' || checkpoint.id || prompt.id), 100000,
-        'image', 'png', 1024, 1024, 1, '', now()
-    FROM studies_checkpoint AS checkpoint CROSS JOIN studies_prompt AS prompt
+# What each contestant made of each prompt. Every table has a statement of its own, so that the next one finds its rows
+# by their index: within a single statement the database compares every row with every other.
+_OUTPUTS = """
+    FROM studies_checkpoint AS checkpoint
+    JOIN studies_submission AS submission ON submission.checkpoint_id = checkpoint.id
+    CROSS JOIN studies_prompt AS prompt
+    CROSS JOIN LATERAL (
+        SELECT md5('a' || checkpoint.id || prompt.id) || md5('b' || checkpoint.id || prompt.id) AS sha256
+    ) AS file
+    {media}
     WHERE checkpoint.study_id = %(study)s AND prompt.study_id = %(study)s
-    RETURNING id, sha256
-), copies AS (
-    INSERT INTO raters_presentationcopy (study_id, media_id, width, height, policy, size, problem, created_at)
-    SELECT %(study)s, id, 1024, 1024, %(policy)s, 100000, '', now() FROM media
+    ORDER BY submission.completed_at, checkpoint.name, prompt.position
+"""
+_WITH_MEDIA = _OUTPUTS.format(
+    media="JOIN studies_media AS media ON media.study_id = %(study)s AND media.sha256 = file.sha256"
 )
+_MEDIA = f"""
+INSERT INTO studies_media (study_id, sha256, size, kind, format, width, height, frames, codec, created_at)
+SELECT %(study)s, file.sha256, 100000, 'image', 'png', 1024, 1024, 1, '', now() {_OUTPUTS.format(media="")}
+"""
+_COPIES = """
+INSERT INTO raters_presentationcopy (study_id, media_id, width, height, policy, size, problem, created_at)
+SELECT %(study)s, id, 1024, 1024, %(policy)s, 100000, '', now() FROM studies_media WHERE study_id = %(study)s
+"""
+_ENTRIES = f"""
+INSERT INTO studies_manifestentry (submission_id, path, sha256, size, prompt_id, seed, state, problem, media_id)
+SELECT submission.id, prompt.key || '.png', file.sha256, 100000, prompt.id, 0, 'received', '', media.id {_WITH_MEDIA}
+"""
+_SAMPLES = f"""
 INSERT INTO studies_sample (checkpoint_id, prompt_id, seed, media_id)
-SELECT checkpoint.id, prompt.id, 0, media.id
-FROM studies_checkpoint AS checkpoint CROSS JOIN studies_prompt AS prompt
-JOIN media ON media.sha256 = md5('a' || checkpoint.id || prompt.id) || md5('b' || checkpoint.id || prompt.id)
-WHERE checkpoint.study_id = %(study)s AND prompt.study_id = %(study)s
+SELECT checkpoint.id, prompt.id, 0, media.id {_WITH_MEDIA}
 """
 _PROMPTS = """
 INSERT INTO studies_prompt (study_id, key, text, source_text, tags, position)
-SELECT %(study)s, 'prompt-' || number, 'A photograph, number ' || number || '.', '', '{}', number
+SELECT %(study)s, 'prompt-' || number, 'A photograph, number ' || number || '.', '', ARRAY['tag-' || number %% 50],
+    number
 FROM generate_series(0, %(prompts)s - 1) AS number
 """
+_TABLES = {  # in this order
+    "studies_prompt": _PROMPTS,
+    "studies_media": _MEDIA,
+    "raters_presentationcopy": _COPIES,
+    "studies_manifestentry": _ENTRIES,
+    "studies_sample": _SAMPLES,
+    "raters_comparison": _COMPARISONS,
+    "raters_vote": _VOTES,
+}
 
 
 def filled_study(
@@ -113,6 +137,8 @@ def filled_study(
         return made
     study = _empty_study(slug, contestants)
     _add_raters(study, raters)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE studies_checkpoint, studies_submission, raters_enrolment")
     pairs = contestants * (contestants - 1) // 2
     if votes > raters * pairs * prompts:
         raise ValueError(f"{raters:,} raters can see {raters * pairs * prompts:,} pairs of samples, not {votes:,}.")
@@ -130,15 +156,12 @@ def filled_study(
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT setseed(%s)", [1 / (seed + 1)])
-        for statement in (_PROMPTS, _SAMPLES):
-            cursor.execute(statement, values)
-        cursor.execute("ANALYZE studies_sample, studies_prompt, raters_presentationcopy, raters_enrolment")
         # Every row is made from rows of this study, so fifteen million foreign keys need not be looked up again.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        for statement in (_COMPARISONS, _VOTES):
+        for table, statement in _TABLES.items():
             cursor.execute(statement, values)
+            cursor.execute(f"ANALYZE {table}")
         cursor.execute("SET LOCAL session_replication_role = origin")
-        cursor.execute("ANALYZE raters_comparison, raters_vote")
     recount(study=study)
     return study
 
