@@ -1,6 +1,6 @@
 """Two contestants side by side: what machines measured, prompt by prompt where they can, and what people said."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,13 +8,14 @@ from math import hypot, sqrt
 from typing import Literal
 
 import numpy as np
-from django.db.models import Avg, Count, F, Q
+import scipy  # its parts take long to load, and load when they are used
+from django.contrib.postgres.aggregates import ArrayAgg
+from django.db.models import Avg, Count, F, Func, Q
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from evalhub.leaderboard.columns import Column, metric_column
 from evalhub.leaderboard.scores import newest_scores
-from evalhub.studies.models import Checkpoint, Prompt, Study
+from evalhub.studies.models import Checkpoint, Study
 from metrics.engine.registry import METRICS
 from metrics.models import SampleScore, Score, ScoreState
 from raters.models import Choice, Control, Enrolment, EnrolmentState, Vote
@@ -70,18 +71,18 @@ class Said:
 
 @dataclass(frozen=True)
 class Line:
-    """One metric column: both values and their difference. `per_prompt` when each prompt has values of its own."""
+    """One metric column: both values and their difference; `differences` where each prompt has values of its own."""
 
     column: Column
     first: Score
     second: Score
     difference: Difference
-    per_prompt: bool
+    differences: "PromptDifferences | None" = None
 
 
 @dataclass(frozen=True, eq=False)
 class PromptDifferences:
-    """(n,) prompts that both have answered, and the values of both.
+    """(n,) prompts that both have answered, in order, and the values of both.
 
     Args: are_shares: whether the two values are shares of votes, which together are one.
     """
@@ -101,17 +102,22 @@ class PromptDifferences:
         gains = self.values if self.better == "high" else -self.values
         return np.argsort(gains if order == "worst" else -gains, kind="stable")
 
-    def over(self, kept: NDArray[np.bool_]) -> Difference | None:
-        """The mean difference over some of the prompts; None over none."""
-        values = self.values[kept]
-        if not len(values):
+    def places_of(self, prompts: Sequence[int]) -> NDArray[np.int64]:
+        """Where those of some prompts are that both have answered."""
+        return np.intersect1d(self.prompts, prompts, assume_unique=True, return_indices=True)[1]
+
+    def over(self, places: NDArray[np.int64]) -> Difference | None:
+        """The mean difference over the prompts at some places; None over none."""
+        if not len(places):
             return None
-        return difference_of_shares(self.second[kept]) if self.are_shares else mean_difference(values, self.better)
+        if self.are_shares:
+            return difference_of_shares(self.second[places])
+        return mean_difference(self.values[places], self.better)
 
     @property
     def mean(self) -> Difference:
         """Over all prompts, of which there is one at least."""
-        found = self.over(np.ones(len(self.values), dtype=bool))
+        found = self.over(np.arange(len(self.values)))
         assert found is not None
         return found
 
@@ -121,7 +127,7 @@ def mean_difference(values: NDArray[np.float64], better: str) -> Difference:
     mean, n = float(values.mean()), len(values)
     if n < LEAST_PROMPTS:
         return Difference(mean, None, None, n, PAIRED, better)
-    half = float(stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
+    half = float(scipy.special.stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
     return Difference(mean, mean - half, mean + half, n, PAIRED, better)
 
 
@@ -135,7 +141,7 @@ def difference_of_shares(shares: NDArray[np.float64]) -> Difference:
         return Difference(2 * mean - 1, None, None, n, PAIRED)
     spread = float(shares.var(ddof=1)) / n
     votes = mean * (1 - mean) / spread if spread > 0 else float(n)
-    square = float(stdtrit(n - 1, 0.975)) ** 2
+    square = float(scipy.special.stdtrit(n - 1, 0.975)) ** 2
     middle = (mean + square / (2 * votes)) / (1 + square / votes)
     half = sqrt(square * (mean * (1 - mean) / votes + square / (4 * votes**2))) / (1 + square / votes)
     return Difference(2 * mean - 1, 2 * (middle - half) - 1, 2 * (middle + half) - 1, n, PAIRED)
@@ -164,16 +170,11 @@ class Comparing:
     said: Said
     said_of: dict[int, Said] = field(default_factory=dict)
 
-    def line(self, key: str) -> Line | None:
-        """The column of that key, if each prompt has values of its own in it."""
-        return next((line for line in self.lines if line.column.key == key and line.per_prompt), None)
-
     def differences(self, key: str) -> PromptDifferences | None:
         """Prompt by prompt: by the column of that key, or by the votes for `votes`; None where there is nothing."""
         if key == VOTES:
             return self._by_votes()
-        line = self.line(key)
-        return by_prompt(line.first, line.second, line.column.better) if line else None
+        return next((line.differences for line in self.lines if line.column.key == key), None)
 
     def _by_votes(self) -> PromptDifferences | None:
         if not self.said_of:
@@ -203,15 +204,17 @@ def compare(study: Study, first: Checkpoint, second: Checkpoint, *, with_votes: 
 
 def by_prompt(first: Score, second: Score, better: str) -> PromptDifferences | None:
     """Mean values of the prompts that both scores have; None when they have none in common."""
-    one, other = (
-        dict(SampleScore.objects.filter(score=score).values_list("sample__prompt").annotate(mean=Avg("value")))
-        for score in (first, second)
-    )
-    prompts = sorted(one.keys() & other.keys())
-    if not prompts:
-        return None
-    before, after = (np.array([found[prompt] for prompt in prompts], dtype=np.float64) for found in (one, other))
-    return PromptDifferences(np.array(prompts, dtype=np.int64), before, after, better)
+    of_first, before = _means(first)
+    of_second, after = _means(second)
+    prompts, in_first, in_second = np.intersect1d(of_first, of_second, assume_unique=True, return_indices=True)
+    return PromptDifferences(prompts, before[in_first], after[in_second], better) if len(prompts) else None
+
+
+def _means(score: Score) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The prompts that a score has values of, and their means: two arrays in one row, for they may be very many."""
+    values = SampleScore.objects.filter(score=score).values("sample__prompt").annotate(mean=Avg("value"))
+    found = values.aggregate(prompts=ArrayAgg("sample__prompt", default=[]), means=ArrayAgg("mean", default=[]))
+    return np.array(found["prompts"], dtype=np.int64), np.array(found["means"], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -220,33 +223,22 @@ class Tagged:
     difference: Difference
 
 
-def by_tag(differences: PromptDifferences, order: Order) -> list[Tagged]:
+def by_tag(study: Study, differences: PromptDifferences, order: Order) -> list[Tagged]:
     """The mean difference over the prompts of each tag, the worst for the second first, or the best."""
-    places = {int(prompt): place for place, prompt in enumerate(differences.prompts)}
-    of_tag: dict[str, list[int]] = defaultdict(list)
-    for prompt, tags in Prompt.objects.filter(pk__in=list(places)).values_list("pk", "tags"):
-        for tag in tags:
-            of_tag[tag].append(places[prompt])
+    tagged = study.prompts.order_by().annotate(tag=Func("tags", function="unnest")).values("tag")
     found = []
-    for tag, own in of_tag.items():
-        kept = np.zeros(len(places), dtype=bool)
-        kept[own] = True
-        difference = differences.over(kept)
-        assert difference is not None
-        found.append(Tagged(tag, difference))
+    for tag, prompts in tagged.values_list("tag", ArrayAgg("pk", distinct=True)):
+        if difference := differences.over(differences.places_of(prompts)):
+            found.append(Tagged(tag, difference))
     up = 1 if (differences.better == "high") == (order == "worst") else -1
     return sorted(found, key=lambda one: (up * one.difference.value, one.tag))
 
 
 def _line(column: Column, first: Score, second: Score) -> Line:
-    differences = by_prompt(first, second, column.better) if _has_samples(first) else None
+    differences = by_prompt(first, second, column.better)
     if differences is None:
-        return Line(column, first, second, independent_difference(first, second, column.better), False)
-    return Line(column, first, second, mean_difference(differences.values, column.better), True)
-
-
-def _has_samples(score: Score) -> bool:
-    return SampleScore.objects.filter(score=score).exists()
+        return Line(column, first, second, independent_difference(first, second, column.better))
+    return Line(column, first, second, differences.mean, differences)
 
 
 def _said_of(study: Study, first: Checkpoint, second: Checkpoint) -> dict[int, Said]:

@@ -1,14 +1,16 @@
 """Preference pairs for Diffusion-DPO, in the column layout of Pick-a-Pic, with the pictures' own bytes."""
 
 from collections.abc import Iterator
-
-import pyarrow
+from typing import TYPE_CHECKING
 
 from evalhub.studies.models import Modality, Study
 from raters.exports.pairs import Pair, pairs
 from raters.exports.pictures import Pictures
 from raters.exports.selection import Selection
 from raters.exports.tables import Row, Table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def preferences(study: Study, selection: Selection) -> Table:
@@ -33,7 +35,9 @@ def given(study: Study) -> list[str]:
     return [name for name in ("source", "mask") if study.prompts.filter(**{f"{name}__isnull": False}).exists()]
 
 
-def _schema(study: Study) -> pyarrow.Schema:
+def _schema(study: Study) -> "pyarrow.Schema":
+    import pyarrow
+
     first, second = outputs(study)
     return pyarrow.schema(
         [

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-
-import pyarrow
+from typing import TYPE_CHECKING
 
 from evalhub.studies.models import Study
 from raters.exports.pairs import pairs
@@ -11,6 +10,9 @@ from raters.exports.pictures import Pictures
 from raters.exports.preferences import given
 from raters.exports.selection import Selection
 from raters.exports.tables import Row, Table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 def rewards(study: Study, selection: Selection) -> Table:
@@ -21,7 +23,9 @@ def rewards(study: Study, selection: Selection) -> Table:
     return Table("rewards", _schema(study), lambda: _rows(study, selection), about)
 
 
-def _schema(study: Study) -> pyarrow.Schema:
+def _schema(study: Study) -> "pyarrow.Schema":
+    import pyarrow
+
     return pyarrow.schema(
         [
             ("prompt", pyarrow.string()),

@@ -3,8 +3,7 @@
 import hashlib
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy  # its parts take long to load, and load when they are used
 
 from evalhub.studies.models import Study
 from raters.exports.selection import Selection
@@ -23,8 +22,8 @@ def splits(study: Study, selection: Selection) -> dict[int, str]:
     rows = [row for row, own in enumerate(names) for _ in own]
     columns = [len(prompts) + codes[name] for own in names for name in own]
     size = len(prompts) + len(codes)
-    shared = coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
-    _, group = connected_components(shared, directed=False)
+    shared = scipy.sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=(size, size))
+    _, group = scipy.sparse.csgraph.connected_components(shared, directed=False)
     first: dict[int, str] = {}
     for row, own in enumerate(names):
         label = min(own)

@@ -5,14 +5,16 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow
 from django.db import transaction
-from pyarrow import parquet
 from rest_framework.utils.encoders import JSONEncoder
 
 from evalhub.sheets import harmless
+
+# Arrow takes long to load: it is loaded for whoever takes a table, not by every web server that starts.
+if TYPE_CHECKING:
+    import pyarrow
 
 Row = Mapping[str, Any]
 
@@ -34,12 +36,14 @@ class Table:
     """
 
     name: str
-    schema: pyarrow.Schema
+    schema: "pyarrow.Schema"
     rows: Callable[[], Iterator[Row]]
     about: Mapping[str, Any]
 
     @property
     def text_columns(self) -> list[str]:
+        import pyarrow
+
         return [column.name for column in self.schema if not pyarrow.types.is_binary(column.type)]
 
 
@@ -80,6 +84,9 @@ def _jsonl(table: Table) -> Iterator[bytes]:
 
 
 def _parquet(table: Table) -> Iterator[bytes]:
+    import pyarrow
+    from pyarrow import parquet
+
     about = {"evalhub": json.dumps(table.about, cls=JSONEncoder)}
     out = _Outlet()
     # Pictures are compressed already.
@@ -116,7 +123,9 @@ class _Outlet(io.RawIOBase):
         return taken
 
 
-def _groups(rows: Iterable[Row], schema: pyarrow.Schema) -> Iterator[list[Row]]:
+def _groups(rows: Iterable[Row], schema: "pyarrow.Schema") -> Iterator[list[Row]]:
+    import pyarrow
+
     heavy = [column.name for column in schema if pyarrow.types.is_binary(column.type)]
     group: list[Row] = []
     size = 0

@@ -1,9 +1,8 @@
 """Every vote, one row each, with all that is known of how it came about."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow
 from django.db.models import Q
 
 from evalhub.studies.models import Study
@@ -13,49 +12,10 @@ from raters.exports.splits import splits
 from raters.exports.tables import Row, Table
 from raters.models import Choice, Remark
 
-BATCH = 2_000
+if TYPE_CHECKING:
+    import pyarrow
 
-SCHEMA = pyarrow.schema(
-    [
-        ("vote", pyarrow.int64()),
-        ("comparison", pyarrow.int64()),
-        ("revision", pyarrow.int32()),
-        ("criterion", pyarrow.string()),
-        ("prompt", pyarrow.string()),
-        ("caption", pyarrow.string()),
-        ("tags", pyarrow.list_(pyarrow.string())),
-        ("split", pyarrow.string()),
-        ("left", pyarrow.string()),
-        ("right", pyarrow.string()),
-        ("left_seed", pyarrow.int64()),
-        ("right_seed", pyarrow.int64()),
-        ("left_sha256", pyarrow.string()),
-        ("right_sha256", pyarrow.string()),
-        ("choice", pyarrow.string()),
-        ("winner", pyarrow.string()),
-        ("reasons", pyarrow.list_(pyarrow.string())),
-        ("comment", pyarrow.string()),
-        ("region_side", pyarrow.string()),
-        ("region_x", pyarrow.float64()),
-        ("region_y", pyarrow.float64()),
-        ("region_width", pyarrow.float64()),
-        ("region_height", pyarrow.float64()),
-        ("region_seconds", pyarrow.float64()),
-        ("rater", pyarrow.string()),
-        ("group", pyarrow.string()),
-        ("simulated", pyarrow.bool_()),
-        ("excluded", pyarrow.bool_()),
-        ("control", pyarrow.string()),
-        ("expected", pyarrow.string()),
-        ("drawn_because", pyarrow.string()),
-        ("propensity", pyarrow.float64()),
-        ("milliseconds", pyarrow.int64()),
-        ("away_milliseconds", pyarrow.int64()),
-        ("without_javascript", pyarrow.bool_()),
-        ("shown_at", pyarrow.timestamp("us", tz="UTC")),
-        ("answered_at", pyarrow.timestamp("us", tz="UTC")),
-    ]
-)
+BATCH = 2_000
 
 # What is read of each vote: the name it is written by, and the field.
 _FIELDS = {
@@ -101,7 +61,53 @@ _REMARK = {
 def votes(study: Study, selection: Selection) -> Table:
     """Standing votes in the order in which they were cast; checkpoints by name, raters by pseudonym."""
     about = {"study": study.slug, "consent_version": study.consent_version, "selection": selection.said}
-    return Table("votes", SCHEMA, lambda: _rows(study, selection), about)
+    return Table("votes", _schema(), lambda: _rows(study, selection), about)
+
+
+def _schema() -> "pyarrow.Schema":
+    import pyarrow
+
+    return pyarrow.schema(
+        [
+            ("vote", pyarrow.int64()),
+            ("comparison", pyarrow.int64()),
+            ("revision", pyarrow.int32()),
+            ("criterion", pyarrow.string()),
+            ("prompt", pyarrow.string()),
+            ("caption", pyarrow.string()),
+            ("tags", pyarrow.list_(pyarrow.string())),
+            ("split", pyarrow.string()),
+            ("left", pyarrow.string()),
+            ("right", pyarrow.string()),
+            ("left_seed", pyarrow.int64()),
+            ("right_seed", pyarrow.int64()),
+            ("left_sha256", pyarrow.string()),
+            ("right_sha256", pyarrow.string()),
+            ("choice", pyarrow.string()),
+            ("winner", pyarrow.string()),
+            ("reasons", pyarrow.list_(pyarrow.string())),
+            ("comment", pyarrow.string()),
+            ("region_side", pyarrow.string()),
+            ("region_x", pyarrow.float64()),
+            ("region_y", pyarrow.float64()),
+            ("region_width", pyarrow.float64()),
+            ("region_height", pyarrow.float64()),
+            ("region_seconds", pyarrow.float64()),
+            ("rater", pyarrow.string()),
+            ("group", pyarrow.string()),
+            ("simulated", pyarrow.bool_()),
+            ("excluded", pyarrow.bool_()),
+            ("control", pyarrow.string()),
+            ("expected", pyarrow.string()),
+            ("drawn_because", pyarrow.string()),
+            ("propensity", pyarrow.float64()),
+            ("milliseconds", pyarrow.int64()),
+            ("away_milliseconds", pyarrow.int64()),
+            ("without_javascript", pyarrow.bool_()),
+            ("shown_at", pyarrow.timestamp("us", tz="UTC")),
+            ("answered_at", pyarrow.timestamp("us", tz="UTC")),
+        ]
+    )
 
 
 def _rows(study: Study, selection: Selection) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import coo_array
+import scipy  # its parts take long to load, and load when they are used
 
 from raters.ranking.connections import connect
 from raters.ranking.errors import MalformedVotes, UnknownOption
@@ -89,7 +89,7 @@ def _drawn_counts(cells: Cells, clusters: Codes, replicates: int, random: np.ran
     """(3, C) counts of each replicate, some at a time: one product of how often each cluster was drawn with its own."""
     groups = int(clusters.max()) + 1
     weight = np.ones(len(clusters)) if cells.votes.weight is None else cells.votes.weight
-    own = coo_array((weight, (cells.place, clusters)), shape=(cells.counts.size, groups)).tocsr()
+    own = scipy.sparse.coo_array((weight, (cells.place, clusters)), shape=(cells.counts.size, groups)).tocsr()
     even = np.full(groups, 1 / groups)
     for begin in range(0, replicates, AT_ONCE):
         times = random.multinomial(groups, even, min(AT_ONCE, replicates - begin))

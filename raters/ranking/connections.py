@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts take long to load, and load when they are used
 from numpy.typing import NDArray
-from scipy.linalg import lstsq
-from scipy.sparse import coo_array, hstack
-from scipy.sparse.csgraph import connected_components
 
 from raters.ranking.likelihood import Cells
 from raters.ranking.votes import BOTH_BAD, LEFT, OUTCOMES, RIGHT, TIE, Codes, Floats, Pairs, Votes
@@ -41,9 +39,9 @@ def connect_pairs(pairs: Pairs, names: Sequence[str]) -> Connections:
     down = counts[RIGHT] + counts[TIE] + counts[BOTH_BAD] > 0
     winners = np.concatenate([pairs.first[up], pairs.second[down]])
     losers = np.concatenate([pairs.second[up], pairs.first[down]])
-    graph = coo_array((np.ones(len(winners), dtype=bool), (winners, losers)), shape=(k, k))
-    strong = connected_components(graph, directed=True, connection="strong")[1]
-    weak = connected_components(graph, directed=False)[1]
+    graph = scipy.sparse.coo_array((np.ones(len(winners), dtype=bool), (winners, losers)), shape=(k, k))
+    strong = scipy.sparse.csgraph.connected_components(graph, directed=True, connection="strong")[1]
+    weak = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
     total = counts.sum(axis=0)
     activity = np.bincount(pairs.first, total, k) + np.bincount(pairs.second, total, k)
     ranked = _largest(strong, activity, names)
@@ -75,14 +73,14 @@ def aliased(cells: Cells) -> list[bool]:
     rows = np.arange(len(cells.first))
     ends = (np.tile(rows, 2), np.concatenate([cells.first, cells.second]))
     signs = np.repeat([1.0, -1.0], len(rows))
-    known = coo_array((signs, ends), shape=(len(rows), cells.contestants)).tocsr()
+    known = scipy.sparse.coo_array((signs, ends), shape=(len(rows), cells.contestants)).tocsr()
     found = []
     for column in cells.effects:
         normal, target = (known.T @ known).toarray(), known.T @ column
-        weights = lstsq(normal, target, lapack_driver="gelsy", check_finite=False)[0]
+        weights = scipy.linalg.lstsq(normal, target, lapack_driver="gelsy", check_finite=False)[0]
         found.append(bool(np.abs(column - known @ weights).max(initial=0) <= 1e-6 * np.abs(column).max(initial=0)))
         if not found[-1]:
-            known = hstack([known, column[:, None]]).tocsr()
+            known = scipy.sparse.hstack([known, column[:, None]]).tocsr()
     return found
 
 

@@ -7,8 +7,7 @@ Shaikh & Wilhelm 2023 (ranks from differences).
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array
-from scipy.special import ndtri, stdtrit
+import scipy  # its parts take long to load, and load when they are used
 
 from raters.ranking.fit import Estimate
 from raters.ranking.likelihood import Cells
@@ -78,7 +77,7 @@ def _squares_of_votes(estimate: Estimate, squares: Floats) -> Floats:
     )
 
 
-def summed_scores(estimate: Estimate, rows: Codes, cluster: Codes) -> Floats | csr_array:
+def summed_scores(estimate: Estimate, rows: Codes, cluster: Codes) -> "Floats | scipy.sparse.csr_array":
     """(G, P) sum of the scores (∂ log p / ∂ parameters, weighted) of each cluster's votes; sparse where most are 0.
 
     Args:
@@ -97,7 +96,7 @@ def summed_scores(estimate: Estimate, rows: Codes, cluster: Codes) -> Floats | c
         entries = [(left, slope), (right, -slope), *((np.full_like(left, k + i), v) for i, v in enumerate(tail))]
         columns, values = (np.concatenate(part) for part in zip(*entries, strict=True))
         shape = (groups, len(estimate.parameters))
-        return coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
+        return scipy.sparse.coo_array((values, (np.tile(cluster, len(entries)), columns)), shape=shape).tocsr()
     base = cluster * k
     strengths = np.bincount(base + left, slope, groups * k) - np.bincount(base + right, slope, groups * k)
     return np.column_stack([strengths.reshape(groups, k), *(np.bincount(cluster, value, groups) for value in tail)])
@@ -139,7 +138,9 @@ def difference_variances(covariance: Floats) -> Floats:
 def quantile(degrees_of_freedom: float) -> float:
     """The two-sided 95 % quantile of Student's t; of the normal distribution at infinity."""
     upper = (1 + LEVEL) / 2
-    return float(ndtri(upper) if np.isinf(degrees_of_freedom) else stdtrit(degrees_of_freedom, upper))
+    return float(
+        scipy.special.ndtri(upper) if np.isinf(degrees_of_freedom) else scipy.special.stdtrit(degrees_of_freedom, upper)
+    )
 
 
 def simultaneous_quantile(covariance: Floats, degrees_of_freedom: float, seed: int) -> float:

@@ -7,9 +7,8 @@ information between the next vote and the difference of strengths, by Gauss–He
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its parts take long to load, and load when they are used
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from raters.ranking.errors import MalformedVotes, UnknownOption
 from raters.ranking.intervals import difference_variances
@@ -126,5 +125,5 @@ def _differences(strengths: Floats, covariance: Floats) -> tuple[Floats, Floats]
 
 def _across_groups(counts: Floats) -> Floats:
     """1 for each pair of contestants that no chain of comparisons links yet, else 0."""
-    group = connected_components(coo_array(counts > 0), directed=False)[1]
+    group = scipy.sparse.csgraph.connected_components(scipy.sparse.coo_array(counts > 0), directed=False)[1]
     return np.asarray(group[:, None] != group[None, :], dtype=np.float64)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import stdtr
+import scipy  # its parts take long to load, and load when they are used
 
 from raters.ranking.intervals import difference_variances, quantile
 from raters.ranking.votes import Floats
@@ -130,7 +130,7 @@ class Ranking:
         spread = self.difference_se()
         np.fill_diagonal(spread, np.where(np.isnan(np.diag(spread)), np.nan, 1.0))
         t = np.divide(gap, spread, out=np.full_like(gap, np.nan), where=spread > 0)
-        return np.asarray(stdtr(min(self.degrees_of_freedom, 1e9), t))
+        return np.asarray(scipy.special.stdtr(min(self.degrees_of_freedom, 1e9), t))
 
     def as_dict(self) -> dict[str, object]:
         """All but the arrays, as JSON values."""

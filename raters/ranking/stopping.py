@@ -12,8 +12,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import scipy  # whose search for roots takes long to load, and loads when it is used
-from scipy.special import ndtr, stdtrit
+import scipy  # its parts take long to load, and load when they are used
 
 from raters.ranking.errors import UnknownOption
 from raters.ranking.intervals import LEVEL
@@ -57,7 +56,7 @@ class ConfidenceSequence:
             bound = np.log(grown) - 2 * np.log(self.error)
         errors = float(np.sqrt((1 + self.mixture / information) * bound))
         if np.isfinite(degrees_of_freedom):
-            errors = max(errors, float(-stdtrit(degrees_of_freedom, ndtr(-errors))))
+            errors = max(errors, float(-scipy.special.stdtrit(degrees_of_freedom, scipy.special.ndtr(-errors))))
         return errors * se
 
     def votes_needed(

@@ -3,6 +3,7 @@ two of them save little, and on a busy machine cost a hundred times what one tak
 
 from collections.abc import Callable
 from functools import cache, wraps
+from importlib import import_module
 from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -24,5 +25,6 @@ def one_thread(verb: Callable[P, R]) -> Callable[P, R]:
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The libraries that numpy and scipy have loaded by the first call."""
+    """Numpy's, and scipy's own, which is loaded late and found only once it is loaded."""
+    import_module("scipy.linalg")
     return ThreadpoolController().select(user_api="blas")

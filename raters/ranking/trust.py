@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy  # its parts take long to load, and load when they are used
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from raters.ranking.connections import connect
 from raters.ranking.controls import Controls, Share
@@ -172,7 +172,7 @@ def _beside_the_fit(lapses: Lapses, position: bool, rater: Codes, raters: int) -
         "side_low": ELO * (bias - half),
         "side_high": ELO * (bias + half),
         "agreement": _mean((left == (u > 0))[told], rater[told], raters),
-        "expected_agreement": _mean(expit(np.abs(u))[told], rater[told], raters),
+        "expected_agreement": _mean(scipy.special.expit(np.abs(u))[told], rater[told], raters),
     }
 
 
@@ -183,7 +183,7 @@ def _side_bias(u: Floats, left: NDArray[np.bool_], rater: Codes, raters: int) ->
     """
     bias = np.zeros(raters)
     for _ in range(SIDE_STEPS):
-        chance = expit(u + bias[rater])
+        chance = scipy.special.expit(u + bias[rater])
         slope = np.bincount(rater, left - chance, raters) - SIDE_PHANTOM * np.tanh(bias / 2)
         curvature = np.bincount(rater, chance * (1 - chance), raters) + SIDE_PHANTOM / (2 * np.cosh(bias / 2) ** 2)
         step = np.clip(slope / curvature, -1, 1)

@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import altair
+from typing import TYPE_CHECKING, Any
 
 from evalhub.leaderboard.charts.drawing import (
     ACCENT,
@@ -18,6 +16,9 @@ from evalhub.leaderboard.charts.drawing import (
 )
 from evalhub.leaderboard.models import MetricAgreement
 from raters.models import Fit
+
+if TYPE_CHECKING:
+    import altair
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def agreement_chart(rows: Sequence[Agreed], fit: Fit | None) -> Picture | None:
     return Picture(lambda width: _draw(drawn, simulated_note(fit), width), values)
 
 
-def _draw(drawn: Sequence[Mapping[str, Any]], note: str, width: int) -> altair.LayerChart:
+def _draw(drawn: Sequence[Mapping[str, Any]], note: str, width: int) -> "altair.LayerChart":
+    import altair  # here, for it takes long to load, and few pages draw
+
     names = [str(value["metric"]) for value in drawn]
     width = beside_names(width, names)
     place = altair.Y("metric:N", sort=names, title=None)

@@ -1,14 +1,15 @@
 """A measure over training steps, one panel per family."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import altair
+from typing import TYPE_CHECKING, Any
 
 from evalhub.leaderboard.charts.drawing import ACCENT, Picture, across_axis, data, folded, simulated_note
 from evalhub.leaderboard.curves import Curve
 from evalhub.leaderboard.measures import Measure
 from raters.models import Fit
+
+if TYPE_CHECKING:
+    import altair
 
 PANEL_HEIGHT = 170
 MOST_PANELS = 12  # the download has all
@@ -39,7 +40,9 @@ def curves_chart(curves: Sequence[Curve], by: Measure, fit: Fit | None) -> Pictu
 
 def _draw(
     drawn: Sequence[Mapping[str, Any]], families: Sequence[str], by: Measure, note: str, width: int
-) -> altair.VConcatChart:
+) -> "altair.VConcatChart":
+    import altair  # here, for it takes long to load, and few pages draw
+
     across = altair.X(
         "step:Q",
         title=folded("Training step" + note, width),

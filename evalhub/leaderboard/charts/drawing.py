@@ -6,12 +6,15 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-
-import altair
-import vl_convert
+from typing import TYPE_CHECKING, Any
 
 from raters.models import Fit
+
+# What draws takes long to load: it is loaded when something is drawn, not by every web server that starts.
+if TYPE_CHECKING:
+    import altair
+
+    Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.VConcatChart
 
 # Two stand-ins that the page's own colours replace, so that one drawing serves light and dark.
 TEXT = "#010203"
@@ -27,8 +30,6 @@ FONT = "system-ui, sans-serif"
 # A layer without a mark, which to who listens to a page would be a picture without a name.
 EMPTY = re.compile(r'<g class="mark-[^>]* role="graphics-[^>]*(?:/>|></g>)')
 
-Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.VConcatChart
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -38,11 +39,13 @@ class Picture:
         draw: the chart with a plot of so many pixels' width.
     """
 
-    draw: Callable[[int], Chart]
+    draw: "Callable[[int], Chart]"
     values: Sequence[Mapping[str, Any]]
 
 
-def data(values: Iterable[Mapping[str, Any]]) -> altair.Data:
+def data(values: Iterable[Mapping[str, Any]]) -> "altair.Data":
+    import altair
+
     return altair.Data(values=list(values))
 
 
@@ -62,8 +65,10 @@ def beside_names(width: int, names: Iterable[str], numbers: int = 0) -> int:
     return width if width > NARROW else max(LEAST_WIDTH, TELEPHONE - numbers - int(LETTER_WIDTH * longest))
 
 
-def across_axis(width: int) -> altair.Axis:
+def across_axis(width: int) -> "altair.Axis":
     """Not flush: shifted inwards, the outer numbers would run into their neighbours."""
+    import altair
+
     return altair.Axis(labelFlush=False, tickCount=max(3, width // 75))
 
 
@@ -90,10 +95,12 @@ def plain_svg(picture: Picture) -> str:
 
 def png(picture: Picture) -> bytes:
     """The same at twice the pixels."""
+    import vl_convert
+
     return bytes(vl_convert.svg_to_png(plain_svg(picture), scale=2))
 
 
-def _configured(chart: Chart) -> str:
+def _configured(chart: "Chart") -> str:
     quiet: dict[str, Any] = {"labelColor": TEXT, "titleColor": TEXT, "labelFont": FONT, "titleFont": FONT}
     configured = (
         chart.configure_axis(
@@ -120,4 +127,6 @@ def _configured(chart: Chart) -> str:
 
 @lru_cache(maxsize=128)
 def _drawn(specification: str) -> str:
+    import vl_convert
+
     return str(vl_convert.vegalite_to_svg(specification))

@@ -1,9 +1,7 @@
 """Ratings over the votes, fit by fit."""
 
 from collections.abc import Sequence
-from typing import Any
-
-import altair
+from typing import TYPE_CHECKING, Any
 
 from evalhub.leaderboard.charts.drawing import (
     ACCENT,
@@ -19,6 +17,9 @@ from evalhub.leaderboard.charts.drawing import (
 from evalhub.leaderboard.charts.labels import LINE, spread
 from evalhub.leaderboard.history import Trace
 from raters.models import Fit
+
+if TYPE_CHECKING:
+    import altair
 
 HEIGHT = 340
 NUMBERS = 50  # pixels that the ratings take beside the plot
@@ -48,7 +49,9 @@ def history_chart(traces: Sequence[Trace], fit: Fit | None) -> Picture | None:
     return Picture(lambda width: _draw(values, names, simulated_note(fit), width), values)
 
 
-def _draw(values: Sequence[dict[str, Any]], names: Sequence[str], note: str, width: int) -> altair.LayerChart:
+def _draw(values: Sequence[dict[str, Any]], names: Sequence[str], note: str, width: int) -> "altair.LayerChart":
+    import altair  # here, for it takes long to load, and few pages draw
+
     drawn = [value for value in values if value["contestant"] in names]
     width = beside_names(width, names, NUMBERS)
     newest = next(value for value in reversed(drawn) if value["contestant"] == names[0])

@@ -1,7 +1,5 @@
 """Every contestant against every other, for taking home; on the page it is a table."""
 
-import altair
-
 from evalhub.leaderboard.charts.drawing import ACCENT, ROW_HEIGHT, TEXT, Picture, data, padding, simulated_note
 from evalhub.leaderboard.matrix import MOST_CONTESTANTS, Matrix
 from raters.models import Fit
@@ -11,6 +9,8 @@ CELL_WIDTH = 58
 
 def matrix_chart(matrix: Matrix, fit: Fit | None) -> Picture:
     """Win shares with their numbers of comparisons; the stronger the tint, the surer that the row's is the better."""
+    import altair  # here, for it takes long to load, and few pages draw
+
     values = [
         {
             "contestant": str(row),

@@ -3,15 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import altair
+from typing import TYPE_CHECKING, Any
 
 from evalhub.leaderboard.charts.drawing import ACCENT, TEXT, Picture, across_axis, data, folded, padding, simulated_note
 from evalhub.leaderboard.charts.labels import ABOVE, BESIDE, SIDES, Side, sides
 from evalhub.leaderboard.measures import Measure
 from evalhub.leaderboard.pareto import COSTS, Offer
 from raters.models import Fit
+
+if TYPE_CHECKING:
+    import altair
 
 HEIGHT = 340
 # With more contestants only those on the front are named in the drawing.
@@ -46,7 +47,9 @@ def pareto_chart(offers: Sequence[Offer], by: Measure, cost: str, fit: Fit | Non
     return Picture(lambda width: _draw(drawn, by, cost, note, width), values)
 
 
-def _draw(drawn: Sequence[Mapping[str, Any]], by: Measure, cost: str, note: str, width: int) -> altair.LayerChart:
+def _draw(drawn: Sequence[Mapping[str, Any]], by: Measure, cost: str, note: str, width: int) -> "altair.LayerChart":
+    import altair  # here, for it takes long to load, and few pages draw
+
     spans = _Span.of([value["cost"] for value in drawn]), _Span.of(_extent(drawn), logarithmic=False)
     across = altair.X(
         "cost:Q",
@@ -107,13 +110,15 @@ class _Span:
             return math.log(value / low) / math.log(high / low)
         return (value - low) / (high - low)
 
-    def axis(self, width: int) -> altair.Axis:
+    def axis(self, width: int) -> "altair.Axis":
         """With a line for each power of ten where there are few values between them."""
         if not self.logarithmic:
             return across_axis(width)
         powers = range(math.ceil(math.log10(self.domain[0])), math.floor(math.log10(self.domain[1])) + 1)
         if len(powers) < 2:
             return across_axis(width)
+        import altair
+
         return altair.Axis(labelFlush=False, values=[10.0**power for power in powers], format="~g")
 
 

@@ -1,8 +1,6 @@
 """Each contestant's rating on its interval."""
 
-from typing import Any
-
-import altair
+from typing import TYPE_CHECKING, Any
 
 from evalhub.leaderboard.charts.drawing import (
     ACCENT,
@@ -16,6 +14,9 @@ from evalhub.leaderboard.charts.drawing import (
     simulated_note,
 )
 from evalhub.leaderboard.tables import Leaderboard
+
+if TYPE_CHECKING:
+    import altair
 
 
 def ratings_chart(board: Leaderboard) -> Picture | None:
@@ -35,7 +36,9 @@ def ratings_chart(board: Leaderboard) -> Picture | None:
     return Picture(lambda width: _draw(values, simulated_note(board.fit), width), values)
 
 
-def _draw(values: list[dict[str, Any]], note: str, width: int) -> altair.LayerChart:
+def _draw(values: list[dict[str, Any]], note: str, width: int) -> "altair.LayerChart":
+    import altair  # here, for it takes long to load, and few pages draw
+
     names = [value["contestant"] for value in values]
     width = beside_names(width, names)
     place = altair.Y("contestant:N", sort=names, title=None)

@@ -4,14 +4,15 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import pyarrow
-from pyarrow import parquet
+from typing import TYPE_CHECKING, Any
 
 from evalhub.leaderboard.downloads.documents import as_data
 from evalhub.leaderboard.tables import Leaderboard
 from evalhub.sheets import harmless
+
+# Arrow takes long to load: it is loaded for whoever takes a table, not by every web server that starts.
+if TYPE_CHECKING:
+    import pyarrow
 
 NUMBERS = {"step", "rank_low", "rank_high", "comparisons", "more_votes_to_separate"}
 TEXTS = {"checkpoint", "family", "gpu", "dtype", "warnings"}
@@ -33,6 +34,9 @@ def values_as_csv(values: Sequence[Mapping[str, Any]]) -> str:
 
 def as_parquet(board: Leaderboard) -> bytes:
     """The same with types; the file's metadata say which ranking it is."""
+    import pyarrow
+    from pyarrow import parquet
+
     found = lines(board)
     names = header(board)
     schema = pyarrow.schema([(name, _type(name)) for name in names])
@@ -80,7 +84,9 @@ def _written(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def _type(name: str) -> pyarrow.DataType:
+def _type(name: str) -> "pyarrow.DataType":
+    import pyarrow
+
     if name in TEXTS:
         return pyarrow.string()
     if name in SAID:
