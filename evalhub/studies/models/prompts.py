@@ -28,6 +28,8 @@ class Prompt(models.Model):
     class Meta:
         ordering: ClassVar = ["position", "id"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["study", "key"], name="prompt_key_once_per_study")]
+        # A page of many prompts, the last one too, sorts none.
+        indexes: ClassVar = [models.Index(fields=["study", "position", "id"], name="prompt_in_order")]
 
     def __str__(self) -> str:
         return self.key

@@ -72,7 +72,8 @@ def _chosen(request: HttpRequest, offered: list[Checkpoint]) -> list[Checkpoint]
 
 
 def _prompts(study: Study, words: str, tag: str) -> QuerySet[Prompt]:
-    prompts = study.prompts.select_related("source", "mask", "reference")
+    # Their media are fetched for the page's own prompts, and not joined to every prompt before it.
+    prompts = study.prompts.prefetch_related(*Prompt.GIVEN)
     if words:
         prompts = prompts.filter(Q(key__icontains=words) | Q(text__icontains=words))
     return prompts.filter(tags__contains=[tag]) if tag else prompts

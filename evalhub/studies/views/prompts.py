@@ -107,7 +107,7 @@ def prompts_remove(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _gallery(request: HttpRequest, actor: Actor, study: Study, refusal: Refusal | None = None) -> HttpResponse:
-    found = study.prompts.select_related(*PARTS)
+    found = study.prompts.prefetch_related(*PARTS)
     wanted = request.GET.get("tag", "").replace("\0", "")  # which no text in a database holds
     pages = Paginator(found.filter(tags__contains=[wanted]) if wanted else found, PROMPTS_ON_A_PAGE)
     context = {

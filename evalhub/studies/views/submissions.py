@@ -22,7 +22,7 @@ from evalhub.studies.access import (
     role_in,
 )
 from evalhub.studies.forms import WithdrawalForm
-from evalhub.studies.models import EntryState, Media, MediaKind, Submission
+from evalhub.studies.models import EntryState, Media, MediaKind, Modality, Submission
 from evalhub.studies.services import report
 
 PICTURES_ON_A_PAGE = 48
@@ -90,7 +90,8 @@ def _page(
     request: HttpRequest, actor: Actor, found: Submission, form: WithdrawalForm, refusal: Refusal | None = None
 ) -> HttpResponse:
     study = found.checkpoint.study
-    entries = found.entries.select_related("prompt__reference", "media").order_by("prompt__position", "prompt", "seed")
+    entries = found.entries.prefetch_related("prompt__reference", "media")
+    entries = entries.order_by("prompt__position", "prompt", "seed")
     context = {
         "study": study,
         "role": role_in(actor, study),
@@ -98,7 +99,7 @@ def _page(
         "submission": found,
         "checkpoint": found.checkpoint,
         "report": report(found),
-        "videos": _videos(found),
+        "videos": _videos(found) if study.modality == Modality.VIDEO else None,
         "references": study.prompts.exclude(reference=None).exists(),
         "page": Paginator(entries, PICTURES_ON_A_PAGE).get_page(request.GET.get("page")),
         "may_withdraw": may_withdraw(actor, found),
