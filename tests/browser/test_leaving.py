@@ -13,8 +13,8 @@ from raters.models import Comparison, Enrolment, EnrolmentState, Rater, Vote
 from raters.services import controls
 from tests.browser.rating import desk, press, revealed, sent, sign_in, site
 from tests.browser.test_pages import violations
-from tests.raters.conftest import Desk
-from tests.raters.gold_scenes import gold, owner_of, rule, wrong
+from tests.raters.conftest import Desk, owner_of
+from tests.raters.gold_scenes import gold, rule, wrong
 
 __all__ = ["desk", "site"]  # fixtures
 
@@ -200,7 +200,7 @@ def test_the_owners_pages(school: Desk, site: str, page: Page) -> None:
     """A known answer is chosen beside its pictures, added, seen in the list and retired; the rules are set."""
     owner_of(school)
     school.rater("ria")
-    sign_in(page.context, site, "owner")
+    sign_in(page.context, site, "olga")
     page.goto(f"{site}/studies/study/golds/?prompt=prompt-3")
     look(page, "golds")
     page.get_by_role("radio", name="Gamma is the better one").check()

@@ -80,7 +80,7 @@ def test_the_way_in(walk: Walk) -> None:
     gold(desk, "qualification", 1)
     rule(desk, qualification_share=1.0, least_width=300, least_height=300, gold_every=3, pay_per_comparison="0.05")
     walk.change(instructions="# What matters\n\nLook at the [edges](https://example.org/) and | a | table |.")
-    _, token = studies.create_invite(study=desk.study, role=Role.RATER, actor=User.objects.get(username="owner"))
+    _, token = studies.create_invite(study=desk.study, role=Role.RATER, actor=User.objects.get(username="olga"))
     walk.go(f"/join/{token}/", desk.study.name)
     page.get_by_text("Choose a name, to come back from any browser").click()
     walk.look("invitation")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 
 from evalhub.client import Client
 from evalhub.client.connection import Connection
+from tests.client.scripted import Script
 from tests.submitting import picture
 from tests.systems import System, clean_environment
 
@@ -86,3 +88,14 @@ def outputs(tmp_path: Path) -> Path:
     for key in ("cat", "dog", "tree"):
         (folder / f"{key}.png").write_bytes(picture(int.from_bytes(os.urandom(4)), size=(96, 96)))
     return folder
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    server = Script()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()

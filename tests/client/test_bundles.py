@@ -14,7 +14,7 @@ from evalhub.client.connection import Connection
 from evalhub.client.layout import Output
 from evalhub.client.sending import Sender, Unwatched
 from evalhub.client.sources import Hashed, Source
-from tests.client.test_connection import Script, script  # noqa: F401 - a fixture
+from tests.client.scripted import Script
 
 
 def file(number: int, size: int, folder: Path = Path()) -> Hashed:
@@ -65,7 +65,7 @@ def noting() -> Noting:
 
 
 @pytest.fixture
-def sender(script: Script, noting: Noting) -> Iterator[Sender]:  # noqa: F811 - the fixture
+def sender(script: Script, noting: Noting) -> Iterator[Sender]:
     connection = Connection(script.url, "t", timeout=5, patience=5)
     yield Sender(connection, "s", noting, threading.Event())
     connection.close()
@@ -89,7 +89,7 @@ def files(tmp_path: Path) -> list[Hashed]:
 
 
 def test_what_there_was_no_time_for_goes_again(
-    script: Script,  # noqa: F811
+    script: Script,
     sender: Sender,
     noting: Noting,
     files: list[Hashed],
@@ -103,7 +103,7 @@ def test_what_there_was_no_time_for_goes_again(
 
 
 def test_what_is_not_promised_any_more_ends_it(
-    script: Script,  # noqa: F811
+    script: Script,
     sender: Sender,
     files: list[Hashed],
 ) -> None:

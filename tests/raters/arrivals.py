@@ -5,19 +5,13 @@ from urllib.parse import urlencode
 
 from django.test import Client
 
-from evalhub.studies.models import Membership, Role, User
+from evalhub.studies.models import Role, User
 from raters.models import Recruitment, Visit
 from raters.services.recruiting import open_recruitment
-from tests.raters.conftest import Desk
+from tests.raters.conftest import Desk, owner_of
 
 PID, PROLIFIC_STUDY, SESSION = "5f1e0c2ab9d84e0012345678", "64b0c1d2e3f4a5b6c7d8e9f0", "65aa00112233445566778899"
 SUBMIT_TO = "https://workersandbox.mturk.com"
-
-
-def owner_of(desk: Desk, name: str = "olga") -> User:
-    user = User.objects.create_user(name, password="a-long-password")
-    Membership.objects.create(study=desk.study, user=user, role=Role.OWNER)
-    return user
 
 
 def way_in(desk: Desk, platform: str, name: str = "autumn", comparisons: int | None = 2, **codes: str) -> Recruitment:

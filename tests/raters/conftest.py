@@ -14,6 +14,7 @@ from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
@@ -118,6 +119,22 @@ def desk(db: None) -> Desk:
         desk.contestant(name)
     services.prepare_presentation(study=desk.study)
     return desk
+
+
+def owner_of(desk: Desk, name: str = "olga") -> User:
+    """An owner of its study, always the same one by this name."""
+    user, made = User.objects.get_or_create(username=name)
+    if made:
+        Membership.objects.create(study=desk.study, user=user, role=Role.OWNER)
+    return user
+
+
+@pytest.fixture
+def owner(desk: Desk) -> Client:
+    """The owner's browser."""
+    client = Client()
+    client.force_login(owner_of(desk))
+    return client
 
 
 @pytest.fixture

@@ -8,14 +8,7 @@ from raters import services
 from raters.models import Comparison, Enrolment, Gold
 from raters.services import golds, training
 from raters.services.rules import change_rules
-from tests.raters.conftest import Desk, cast
-
-
-def owner_of(desk: Desk) -> User:
-    user, made = User.objects.get_or_create(username="owner")
-    if made:
-        Membership.objects.create(study=desk.study, user=user, role=Role.OWNER)
-    return user
+from tests.raters.conftest import Desk, cast, owner_of
 
 
 def sample(desk: Desk, contestant: int, prompt: int) -> Sample:

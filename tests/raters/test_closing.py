@@ -12,14 +12,12 @@ from evalhub.studies.models import ClosedBecause, LogEntry, Study, StudyState, U
 from raters import services
 from raters.models import Comparison, Enrolment, Fit, Vote
 from raters.services.closing import orders
-from tests.raters.conftest import Desk, at_once, cast, offer
+from tests.raters.conftest import Desk, at_once, cast, offer, owner_of
 
 
 @pytest.fixture
-def owner(desk: Desk) -> User:
-    user = User.objects.create_user("ada", password="a-long-password")
-    desk.study.memberships.create(user=user, role="owner")
-    return user
+def ada(desk: Desk) -> User:
+    return owner_of(desk, "ada")
 
 
 def now(desk: Desk) -> Study:
@@ -68,11 +66,11 @@ def test_the_answer_that_spends_the_budget_closes_the_study(desk: Desk) -> None:
     assert cast(stored, revision=1) == stored
 
 
-def test_undone_excluded_and_control_answers_do_not_spend_it(desk: Desk, owner: User) -> None:
+def test_undone_excluded_and_control_answers_do_not_spend_it(desk: Desk, ada: User) -> None:
     budget(desk, 3)
     ria, otto = desk.rater("ria"), desk.rater("otto")
     cast(offer(desk, ria))
-    services.set_exclusion(enrolment=otto, reason="", actor=owner)
+    services.set_exclusion(enrolment=otto, reason="", actor=ada)
     cast(offer(desk, otto))
     services.undo_last(rater=ria.rater, study=desk.study)
     assert services.answers_counted(desk.study) == 1
@@ -81,7 +79,7 @@ def test_undone_excluded_and_control_answers_do_not_spend_it(desk: Desk, owner: 
     control.refresh_from_db()
     cast(control)
     assert services.answers_counted(desk.study) == 1
-    services.set_exclusion(enrolment=otto, reason="Answers at random.", actor=owner)
+    services.set_exclusion(enrolment=otto, reason="Answers at random.", actor=ada)
     assert services.answers_counted(desk.study) == 0
     for _ in range(2):
         cast(offer(desk, ria))
@@ -116,22 +114,20 @@ def test_a_crowd_at_the_end_of_the_budget(desk: Desk) -> None:
     assert LogEntry.objects.filter(study=study, verb="closed study").count() == 1
 
 
-def test_a_budget_that_is_spent_already_closes_at_once(
-    desk: Desk, owner: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_budget_that_is_spent_already_closes_at_once(desk: Desk, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[tuple[object, ...]] = []
     monkeypatch.setattr("evalhub.studies.services.studies.enqueue", lambda *words: rung.append(words))
     cast(offer(desk, desk.rater("ria")))
-    studies.change_study(study=desk.study, actor=owner, vote_budget=1)
+    studies.change_study(study=desk.study, actor=ada, vote_budget=1)
     assert rung == [("raters.close_if_done", str(desk.study.pk))]
     assert services.close_if_done(study=desk.study)
     assert not services.close_if_done(study=desk.study)
     assert now(desk).closed_because == "budget"
 
 
-def test_only_an_open_study_closes_itself(desk: Desk, owner: User) -> None:
+def test_only_an_open_study_closes_itself(desk: Desk, ada: User) -> None:
     cast(offer(desk, desk.rater("ria")))
-    studies.pause_study(study=desk.study, actor=owner)
+    studies.pause_study(study=desk.study, actor=ada)
     budget(desk, 1)
     Study.objects.filter(pk=desk.study.pk).update(state=StudyState.PAUSED)
     assert not services.close_if_done(study=desk.study)
@@ -172,7 +168,7 @@ def test_what_leaves_an_order_unsettled(desk: Desk) -> None:
     assert services.close_if_done(study=desk.study)
 
 
-def test_one_that_is_withdrawn_keeps_nobody_waiting(desk: Desk, owner: User) -> None:
+def test_one_that_is_withdrawn_keeps_nobody_waiting(desk: Desk, ada: User) -> None:
     """Alpha before Beta before Gamma; Beta is withdrawn, and too near to Gamma to tell."""
     desk.study.closes_when_separated = True
     desk.study.save()
@@ -187,13 +183,13 @@ def test_one_that_is_withdrawn_keeps_nobody_waiting(desk: Desk, owner: User) -> 
 
     fit_with(40.0, -10.0)
     assert [(order.separated, order.pairs) for order in orders(desk.study)] == [(1, 2)]
-    studies.withdraw_checkpoint(checkpoint=desk.checkpoints[1], actor=owner, reason="A mistake in training.")
+    studies.withdraw_checkpoint(checkpoint=desk.checkpoints[1], actor=ada, reason="A mistake in training.")
     assert [(order.separated, order.pairs) for order in orders(desk.study)] == [(1, 1)]
     fit_with(40.0, -50.0)
     assert not services.close_if_done(study=desk.study)
     # At an end of the order it does not matter at all.
-    studies.restore_checkpoint(checkpoint=desk.checkpoints[1], actor=owner)
-    studies.withdraw_checkpoint(checkpoint=desk.checkpoints[2], actor=owner, reason="A mistake in training.")
+    studies.restore_checkpoint(checkpoint=desk.checkpoints[1], actor=ada)
+    studies.withdraw_checkpoint(checkpoint=desk.checkpoints[2], actor=ada, reason="A mistake in training.")
     assert services.close_if_done(study=desk.study)
 
 
@@ -209,50 +205,50 @@ def spend(desk: Desk, answers: int = 2) -> None:
 
 
 @pytest.mark.parametrize("larger", [3, None])
-def test_a_larger_budget_opens_it_again(desk: Desk, owner: User, larger: int | None) -> None:
+def test_a_larger_budget_opens_it_again(desk: Desk, ada: User, larger: int | None) -> None:
     spend(desk)
     with pytest.raises(Refusal, match="has its 2 answers, and its budget is 2; set a larger budget"):
-        studies.publish_study(study=desk.study, actor=owner)
-    studies.change_study(study=now(desk), actor=owner, vote_budget=larger)
-    opened = studies.publish_study(study=desk.study, actor=owner)
+        studies.publish_study(study=desk.study, actor=ada)
+    studies.change_study(study=now(desk), actor=ada, vote_budget=larger)
+    opened = studies.publish_study(study=desk.study, actor=ada)
     assert (opened.state, opened.closed_because, opened.answers_at_closing) == ("open", "", None)
     assert not services.close_if_done(study=desk.study)
     cast(offer(desk, Enrolment.objects.get()))
     assert now(desk).state == ("closed" if larger else "open")
 
 
-def test_separation_is_unticked_first(desk: Desk, owner: User) -> None:
+def test_separation_is_unticked_first(desk: Desk, ada: User) -> None:
     desk.study.closes_when_separated = True
     desk.study.save()
     fitted(desk, True, True)
     assert services.close_if_done(study=desk.study)
     with pytest.raises(Refusal, match="untick"):
-        studies.publish_study(study=desk.study, actor=owner)
-    studies.change_study(study=now(desk), actor=owner, closes_when_separated=False)
-    assert studies.publish_study(study=desk.study, actor=owner).state == StudyState.OPEN
+        studies.publish_study(study=desk.study, actor=ada)
+    studies.change_study(study=now(desk), actor=ada, closes_when_separated=False)
+    assert studies.publish_study(study=desk.study, actor=ada).state == StudyState.OPEN
 
 
-def test_what_an_owner_closed_and_what_was_published_stays_closed(desk: Desk, owner: User) -> None:
+def test_what_an_owner_closed_and_what_was_published_stays_closed(desk: Desk, ada: User) -> None:
     desk.study.publishes_late = True
     spend(desk)
-    studies.change_study(study=now(desk), actor=owner, vote_budget=None)
+    studies.change_study(study=now(desk), actor=ada, vote_budget=None)
     with pytest.raises(Conflict, match="published its ratings"):
-        studies.publish_study(study=desk.study, actor=owner)
+        studies.publish_study(study=desk.study, actor=ada)
     Study.objects.update(state=StudyState.OPEN, closed_because="", publishes_late=False)
-    closed = studies.close_study(study=desk.study, actor=owner)
+    closed = studies.close_study(study=desk.study, actor=ada)
     assert (closed.closed_because, closed.answers_at_closing) == ("owner", None)
     with pytest.raises(Conflict, match="closed for good"):
-        studies.publish_study(study=desk.study, actor=owner)
+        studies.publish_study(study=desk.study, actor=ada)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_opening_again_while_a_fit_wants_to_close(desk: Desk, owner: User) -> None:
+def test_opening_again_while_a_fit_wants_to_close(desk: Desk, ada: User) -> None:
     """Both at once, again and again: the study ends up open with the larger budget, or closed before that was set."""
     spend(desk)
     for round_ in range(5):
-        studies.change_study(study=now(desk), actor=owner, vote_budget=3 + round_)
+        studies.change_study(study=now(desk), actor=ada, vote_budget=3 + round_)
         at_once(
-            lambda: studies.publish_study(study=desk.study, actor=owner),
+            lambda: studies.publish_study(study=desk.study, actor=ada),
             lambda: services.close_if_done(study=desk.study),
             lambda: services.close_if_done(study=desk.study),
         )
@@ -264,8 +260,8 @@ def test_opening_again_while_a_fit_wants_to_close(desk: Desk, owner: User) -> No
 # -- pages ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_owner_sees_how_far_it_is_and_why_it_closed(desk: Desk, owner: User, client: Client) -> None:
-    client.force_login(owner)
+def test_the_owner_sees_how_far_it_is_and_why_it_closed(desk: Desk, ada: User, client: Client) -> None:
+    client.force_login(ada)
     budget(desk, 2)
     fitted(desk, True, False)
     cast(offer(desk, desk.rater("otto")))

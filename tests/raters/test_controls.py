@@ -14,8 +14,8 @@ from raters.models import Comparison, Control, PairCount, Standing, Vote
 from raters.services import controls, golds
 from raters.services.controls import OLD
 from tests.raters.ballots import ballot, load, save
-from tests.raters.conftest import Desk, cast, make_desk, offer
-from tests.raters.gold_scenes import gold, owner_of, rule, wrong
+from tests.raters.conftest import Desk, cast, make_desk, offer, owner_of
+from tests.raters.gold_scenes import gold, rule, wrong
 
 
 @pytest.fixture

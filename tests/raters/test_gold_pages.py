@@ -17,18 +17,11 @@ from raters import services
 from raters.models import Enrolment, EnrolmentState, Gold, RaterRules
 from raters.services import training
 from tests.raters.ballots import ballot, load, save
-from tests.raters.conftest import Desk, cast, offer
-from tests.raters.gold_scenes import gold, newcomer, owner_of, rule, wrong
+from tests.raters.conftest import Desk, cast, offer, owner_of
+from tests.raters.gold_scenes import gold, newcomer, rule, wrong
 
 HOSTILE = '<script>alert("x")</script>'
 HEAD = "prompt,better,worse,criterion,use,explanation\n"
-
-
-@pytest.fixture
-def owner(desk: Desk) -> Client:
-    client = Client()
-    client.force_login(owner_of(desk))
-    return client
 
 
 def signed_in(name: str) -> Client:
@@ -167,7 +160,7 @@ def test_owners_only(desk: Desk, name: str) -> None:
         Membership.objects.create(study=desk.study, user=user, role=role)
         assert signed_in(f"a-{role}").get(at(name)).status_code == 403
     for address in (at("known_answers_add"), at("known_answer_retire", 1), at("withdraw"), at("erase_in"), at("go_on")):
-        assert signed_in("owner").get(address).status_code == 405
+        assert signed_in("olga").get(address).status_code == 405
 
 
 def test_the_api_says_the_same(desk: Desk, owner: Client, rung: list[Any]) -> None:
@@ -233,7 +226,7 @@ def test_erasing_takes_a_tick(desk: Desk, rung: list[Any]) -> None:
     assert Enrolment.objects.get(rater=ria.rater).state == EnrolmentState.WITHDRAWN
     assert client.get(reverse("mine")).status_code == 302
     owner_of(desk)
-    assert signed_in("owner").post(reverse("erase"), {"sure": "on"}).status_code == 302  # there is nothing to erase
+    assert signed_in("olga").post(reverse("erase"), {"sure": "on"}).status_code == 302  # there is nothing to erase
 
 
 def test_practice_without_scripts(desk: Desk) -> None:

@@ -13,17 +13,9 @@ from django.urls import reverse
 from evalhub.studies.models import Membership, Role, User
 from raters.models import Enrolment, Vote, VoteImport
 from tests.raters.conftest import Desk
-from tests.raters.gold_scenes import owner_of
 
 HOSTILE = "<script>alert(1)</script>"
 CSV = "left,right,outcome,rater,prompt\nAlpha,Beta,left,a,prompt-0\nBeta,Gamma,tie,a,prompt-1\n"
-
-
-@pytest.fixture
-def owner(desk: Desk) -> Client:
-    client = Client()
-    client.force_login(owner_of(desk))
-    return client
 
 
 def page(desk: Desk) -> str:

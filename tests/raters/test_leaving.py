@@ -12,8 +12,7 @@ from raters import services
 from raters.models import Comparison, EnrolmentState, Fit, Remark, Skip, Standing, Vote
 from raters.services import leaving
 from tests.raters.ballots import load, noisy, people, vote_on_all
-from tests.raters.conftest import Desk, cast, offer
-from tests.raters.gold_scenes import owner_of
+from tests.raters.conftest import Desk, cast, offer, owner_of
 
 
 @pytest.fixture

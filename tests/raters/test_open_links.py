@@ -14,8 +14,8 @@ from raters.services.recruiting import close_recruitment
 from raters.services.resume_codes import resume_code
 from raters.services.visiting import arrive, forget_visits
 from raters.views.visits import VisitThrottle
-from tests.raters.arrivals import answer, owner_of, way_in
-from tests.raters.conftest import Desk, at_once
+from tests.raters.arrivals import answer, way_in
+from tests.raters.conftest import Desk, at_once, owner_of
 
 pytestmark = pytest.mark.usefixtures("no_attempts_counted")
 

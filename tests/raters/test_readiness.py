@@ -3,8 +3,8 @@
 from evalhub.studies import services as studies
 from evalhub.studies.models import Role
 from evalhub.studies.services import Step
-from tests.raters.conftest import Desk
-from tests.raters.gold_scenes import gold, owner_of, rule
+from tests.raters.conftest import Desk, owner_of
+from tests.raters.gold_scenes import gold, rule
 
 
 def step(desk: Desk, title: str) -> Step | None:

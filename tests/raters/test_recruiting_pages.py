@@ -21,8 +21,8 @@ from evalhub.studies.services import create_token
 from raters.models import Recruitment, Visit, VisitOutcome
 from raters.platforms import prolific
 from raters.services.recruiting import change_recruitment, open_recruitment
-from tests.raters.arrivals import PID, SESSION, answer, begin, from_prolific, owner_of, way_in
-from tests.raters.conftest import Desk, make_desk
+from tests.raters.arrivals import PID, SESSION, answer, begin, from_prolific, way_in
+from tests.raters.conftest import Desk, make_desk, owner_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "recruiting.md"
 HOSTILE = "<script>alert(1)</script>"
@@ -30,11 +30,9 @@ PAGES = ("", "{}/", "{}/visits.csv", "{}/question.xml")
 
 
 @pytest.fixture
-def olga(desk: Desk) -> Client:
+def olga(owner: Client) -> Client:
     cache.clear()
-    client = Client()
-    client.force_login(owner_of(desk))
-    return client
+    return owner
 
 
 def made(client: Client, **given: object) -> Recruitment:

@@ -15,15 +15,6 @@ from tests.raters.test_skipping import skip
 
 
 @pytest.fixture
-def owner(desk: Desk) -> Client:
-    user = User.objects.create_user("owner")
-    Membership.objects.create(study=desk.study, user=user, role=Role.OWNER)
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
 def skipped(desk: Desk) -> list[Comparison]:
     """Broken on the left, broken on the right, both broken, and one that could not be judged."""
     enrolment = desk.rater("ria")

@@ -14,8 +14,8 @@ from raters.models import Comparison, Enrolment, RaterRules, Remark, Standing
 from raters.services.records import Record, records_of
 from raters.services.rules import accounts, amount_due, change_rules, pay_decision, rules_of, use_decision
 from tests.raters.ballots import ballot, load, noisy, people, save, vote_on_all
-from tests.raters.conftest import Desk
-from tests.raters.gold_scenes import gold, owner_of, rule
+from tests.raters.conftest import Desk, owner_of
+from tests.raters.gold_scenes import gold, rule
 
 # known answers found of ten, repeats as before of ten, median seconds
 GOOD = Record(answered=100, gold_hits=9, gold_total=10, repeat_hits=8, repeat_total=10, median_seconds=3.0)

@@ -11,8 +11,8 @@ from raters import services
 from raters.models import Comparison, Control, Enrolment, EnrolmentState, GoldUse, PairCount, Vote
 from raters.services import golds, training
 from raters.services.training import Lesson, Result, needed_of
-from tests.raters.conftest import Desk, at_once, cast, offer
-from tests.raters.gold_scenes import gold, newcomer, owner_of, rule, through_lessons, wrong
+from tests.raters.conftest import Desk, at_once, cast, offer, owner_of
+from tests.raters.gold_scenes import gold, newcomer, rule, through_lessons, wrong
 
 
 @pytest.fixture
