@@ -118,23 +118,27 @@ def _protocol_asked(request: HttpRequest) -> services.ProtocolChoice:
     return services.ProtocolChoice(request.POST.get("protocol", usual.name), request.POST.get("dtype", usual.dtype))
 
 
-def _runs_page(
-    request: HttpRequest, actor: Actor, submission: Submission, refusal: Refusal | None = None
-) -> HttpResponse:
+def _about(submission: Submission, actor: Actor, refusal: Refusal | None) -> dict[str, Any]:
+    """What every page about a submission says."""
     study = submission.checkpoint.study
-    runs = list(runs_of(submission)[:RUNS_SHOWN])
-    context: dict[str, Any] = {
+    return {
         "study": study,
         "role": role_in(actor, study),
         "active": "submissions",
         "submission": submission,
         "checkpoint": submission.checkpoint,
-        "runs": runs,
-        "unfinished": any(not one.is_finished for one in runs),
-        "may_start": submission.is_complete and has_right(actor, study, "submit"),
+        "may_work": submission.is_complete and has_right(actor, study, "submit"),
         "refusal": refusal,
     }
-    if context["may_start"]:
+
+
+def _runs_page(
+    request: HttpRequest, actor: Actor, submission: Submission, refusal: Refusal | None = None
+) -> HttpResponse:
+    runs = list(runs_of(submission)[:RUNS_SHOWN])
+    context = _about(submission, actor, refusal)
+    context |= {"runs": runs, "unfinished": any(not one.is_finished for one in runs)}
+    if context["may_work"]:
         context |= _start_form(request, submission)
     template = "metrics/runs.html" if request.headers.get("HX-Request") else "metrics/runs_page.html"
     return render(request, template, context, status=refusal.status if refusal else 200)
@@ -182,18 +186,8 @@ def duplicates_search(request: HttpRequest, submission_id: UUID) -> HttpResponse
 def _duplicates_page(
     request: HttpRequest, actor: Actor, submission: Submission, refusal: Refusal | None = None
 ) -> HttpResponse:
-    study = submission.checkpoint.study
     search = DuplicateSearch.objects.filter(submission=submission).first()
-    context: dict[str, Any] = {
-        "study": study,
-        "role": role_in(actor, study),
-        "active": "submissions",
-        "submission": submission,
-        "checkpoint": submission.checkpoint,
-        "search": search,
-        "may_search": submission.is_complete and has_right(actor, study, "submit"),
-        "refusal": refusal,
-    }
+    context = _about(submission, actor, refusal) | {"search": search}
     if request.headers.get("HX-Request"):
         return render(request, "metrics/duplicates_summary.html", context)
     of = "references" if request.GET.get("of") == "references" else "outputs"
