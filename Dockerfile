@@ -1,6 +1,8 @@
 # Two images from one file: `--target web` without torch, `--target worker` with it (`docker build --target …`).
 FROM python:3.11-slim AS base
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UV_LINK_MODE=copy EVALHUB_HOME=/state PATH=/app/.venv/bin:$PATH
+# Everything is compiled here, once: a container that starts again would else compile it each time.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy EVALHUB_HOME=/state \
+    PATH=/app/.venv/bin:$PATH
 WORKDIR /app
 RUN useradd --system --create-home evalhub && mkdir /state && chown evalhub /state \
     && python -m venv .venv && .venv/bin/pip install --no-cache-dir 'uv>=0.8'
@@ -9,7 +11,7 @@ COPY pyproject.toml requirements.txt README.md LICENSE package.json package-lock
 RUN mkdir evalhub raters metrics && touch evalhub/__init__.py raters/__init__.py metrics/__init__.py \
     && uv pip install --no-cache -c requirements.txt -e '.[server]' && npm ci --no-audit
 COPY . .
-RUN .venv/bin/python -m evalhub.translations
+RUN .venv/bin/python -m evalhub.translations && .venv/bin/python -m compileall -q evalhub raters metrics
 
 FROM base AS worker
 RUN uv pip install --no-cache -c requirements.txt -e '.[worker]'

@@ -95,6 +95,10 @@ class System:
         }.items():
             if not self.environment.get(name):
                 self.environment[name] = value
+        # Where Python is to leave no compiled code beside its sources, every start would compile all of them, and a web
+        # server that was killed would be away for seconds longer: the home keeps it then.
+        if self.environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+            self.environment.setdefault("PYTHONPYCACHEPREFIX", str(self.home / "run" / "compiled"))
 
     def start_servers(self) -> None:
         """Start the embedded servers, or ask the operator's own whether they answer."""

@@ -269,3 +269,24 @@ def test_commands_beside_it_look_where_the_operator_said(folder: Path) -> None:
         text=True,
     )
     assert told.stdout.strip() == str(weights), told.stderr
+
+
+def test_told_to_leave_no_compiled_code_beside_its_sources_it_keeps_it_in_its_home(folder: Path) -> None:
+    """A web server that was killed would else compile everything before it answers again."""
+    servers = {"DATABASE_URL": "postgresql:///nowhere", "REDIS_URL": "redis:///0"}
+    system = run.System(
+        {**servers, "EVALHUB_HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
+    )
+    system.configure()
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-v", "-c", "import evalhub.sheets"],
+            cwd=SOURCE,
+            env=system.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    (kept,) = (folder / "run" / "compiled").rglob("sheets.*.pyc")
+    assert f"matches {SOURCE / 'evalhub' / 'sheets.py'}" in done.stderr
+    assert str(kept) in done.stderr
