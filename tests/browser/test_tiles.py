@@ -41,6 +41,13 @@ FRAMES = """async () => {
     return seen;
 }"""
 
+# Whether every picture that is seen has all its tiles for the place where it is.
+FULLY_LOADED = """(async () => {
+    const { viewer } = await import(document.querySelector("script[src*=rating]").src.replace("rating", "looking"));
+    const seen = viewer.layers.filter(({ drawing, element }) => drawing && element.checkVisibility());
+    return seen.every(({ drawing }) => drawing.isOpen() && drawing.world.getItemAt(0).getFullyLoaded());
+})()"""
+
 
 @pytest.fixture
 def desk(site: str) -> Desk:
@@ -68,9 +75,10 @@ def panes(page: Page) -> list[Pixels]:
 
 
 def drawn(page: Page) -> None:
-    """Wait until nothing is being fetched or drawn any more."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(300)
+    """Wait until everything that is seen is drawn at the finest level that shows."""
+    page.wait_for_timeout(100)  # the viewers see their new place in their next frame
+    until(page, FULLY_LOADED)
+    page.wait_for_timeout(200)
 
 
 def shifts(page: Page) -> tuple[int, int]:
