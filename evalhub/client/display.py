@@ -97,6 +97,9 @@ class Progress:
             elif self._arrived == self._to_send:
                 self._tell()
 
+    def noted(self, sentence: str) -> None:
+        warn(sentence)
+
     def _tell(self) -> None:
         seconds = max(time.monotonic() - self._began, 1e-3)
         rate = self._bytes / seconds

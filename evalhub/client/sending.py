@@ -17,6 +17,9 @@ PIECE = 8 * 2**20
 
 MOST_CORRECTIONS = 100
 
+# What a site says that has no address, or no verb, for many files at once.
+UNKNOWN = frozenset({404, 405})
+
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
@@ -36,6 +39,9 @@ class Watcher(Protocol):
     def arrived(self, path: str) -> None:
         """The site is done with a file."""
 
+    def noted(self, sentence: str) -> None:
+        """Something that its user should know, and need do nothing about."""
+
 
 class Unwatched:
     """Tells nobody."""
@@ -47,6 +53,8 @@ class Unwatched:
     def sent(self, size: int) -> None: ...
 
     def arrived(self, path: str) -> None: ...
+
+    def noted(self, sentence: str) -> None: ...
 
 
 def hash_all(sources: Sequence[Source], at_once: int, watcher: Watcher) -> list[Hashed]:
@@ -86,15 +94,30 @@ class Sender:
 
     def __init__(self, connection: Connection, submission: str, watcher: Watcher, stop: threading.Event) -> None:
         self.connection, self.submission, self.watcher, self.stop = connection, submission, watcher, stop
+        self._is_older, self._noting, self._has_noted = threading.Event(), threading.Lock(), False
 
     def send_together(self, bundle: Bundle) -> None:
-        """Send small files in one request, and those that the site had no time for in another. A file that the site
-        finds bad is in the report.
+        """Send small files in one request, and those that the site had no time for in another; each in a request of its
+        own where the site knows no other way. A file that the site finds bad is in the report.
 
         Raises: Problem when one is not, or no longer, promised.
         """
-        while bundle:
-            bundle = self._send_once(bundle)
+        while bundle and not self._is_older.is_set():
+            try:
+                bundle = self._send_once(bundle)
+            except Problem as problem:
+                if problem.status not in UNKNOWN:
+                    raise
+                self._is_older.set()
+        for file in bundle:
+            self.send(file, 0)  # were it the submission that is unknown, this would be told so
+            self._note_older()
+
+    def _note_older(self) -> None:
+        with self._noting:
+            if not self._has_noted:
+                self._has_noted = True
+                self.watcher.noted("This site takes one file in a request only: many small files take longer.")
 
     def _send_once(self, bundle: Bundle) -> Bundle:
         """Send a bundle; the files that the site had no time for."""

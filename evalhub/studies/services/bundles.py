@@ -23,7 +23,7 @@ from evalhub.studies.services.receiving import Arrived, all_received, broken, co
 
 MOST_FILES = 1000
 MOST_BYTES = 64 * 2**20
-GROUP = 32
+GROUP = 8  # of each body on its way so many files, at most, are lost when the server is killed
 PATIENCE = 20.0
 """After so many seconds of decoding no more files are begun: whoever sent them should hear of those that are done."""
 
