@@ -1,16 +1,16 @@
 """Two contestants side by side: what machines measured, prompt by prompt where they can, and what people said."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import hypot, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import scipy  # its parts take long to load, and load when they are used
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Avg, Count, F, Func, Q
+from django.db.models import Count, F, Func, Q, QuerySet
 from numpy.typing import NDArray
 
 from evalhub.leaderboard.columns import Column, metric_column
@@ -104,7 +104,9 @@ class PromptDifferences:
 
     def places_of(self, prompts: Sequence[int]) -> NDArray[np.int64]:
         """Where those of some prompts are that both have answered."""
-        return np.intersect1d(self.prompts, prompts, assume_unique=True, return_indices=True)[1]
+        places = np.searchsorted(self.prompts, prompts)
+        places = np.minimum(places, len(self.prompts) - 1)
+        return places[self.prompts[places] == prompts]
 
     def over(self, places: NDArray[np.int64]) -> Difference | None:
         """The mean difference over the prompts at some places; None over none."""
@@ -190,31 +192,49 @@ def compare(study: Study, first: Checkpoint, second: Checkpoint, *, with_votes: 
     Args: with_votes: whether what people answered may be told.
     """
     found = newest_scores(study)
+    outputs = Outputs.of(first), Outputs.of(second)
     lines = []
     for (checkpoint, metric, fingerprint), score in found.items():
         other = found.get((second.pk, metric, fingerprint))
         if checkpoint != first.pk or other is None or {score.state, other.state} != {ScoreState.DONE}:
             continue
-        lines.append(_line(metric_column(metric, fingerprint), score, other))
+        lines.append(_line(metric_column(metric, fingerprint), score, other, outputs))
     order = list(METRICS)
     lines.sort(key=lambda line: (order.index(line.column.metric), line.column.key))
     said_of = _said_of(study, first, second) if with_votes else {}
     return Comparing(study, first, second, tuple(lines), _together(list(said_of.values())), said_of)
 
 
-def by_prompt(first: Score, second: Score, better: str) -> PromptDifferences | None:
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """(n,) samples of one contestant, in order, and their prompts."""
+
+    samples: NDArray[np.int64]
+    prompts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "Outputs":
+        return cls(*_in_one_row(checkpoint.samples.order_by(), "pk", "prompt", sort="pk"))
+
+    def means(self, score: Score) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The prompts that a score has values of, in order, and the means of those."""
+        samples, values = _in_one_row(SampleScore.objects.filter(score=score), "sample", "value")
+        prompts, of_prompt = np.unique(self.prompts[np.searchsorted(self.samples, samples)], return_inverse=True)
+        return prompts, np.bincount(of_prompt, weights=values) / np.bincount(of_prompt)
+
+
+def _in_one_row(rows: QuerySet[Any], *columns: str, sort: str | None = None) -> Iterator[NDArray[Any]]:
+    """Columns as arrays. There may be fifty thousand rows, and to make each a tuple takes longer than to find it."""
+    found = rows.aggregate(**{f"all_{name}": ArrayAgg(name, order_by=sort, default=[]) for name in columns})
+    for name in columns:
+        yield np.array(found[f"all_{name}"], dtype=np.float64 if name == "value" else np.int64)
+
+
+def by_prompt(first: Score, second: Score, better: str, outputs: tuple[Outputs, Outputs]) -> PromptDifferences | None:
     """Mean values of the prompts that both scores have; None when they have none in common."""
-    of_first, before = _means(first)
-    of_second, after = _means(second)
+    (of_first, before), (of_second, after) = outputs[0].means(first), outputs[1].means(second)
     prompts, in_first, in_second = np.intersect1d(of_first, of_second, assume_unique=True, return_indices=True)
     return PromptDifferences(prompts, before[in_first], after[in_second], better) if len(prompts) else None
-
-
-def _means(score: Score) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The prompts that a score has values of, and their means: two arrays in one row, for they may be very many."""
-    values = SampleScore.objects.filter(score=score).values("sample__prompt").annotate(mean=Avg("value"))
-    found = values.aggregate(prompts=ArrayAgg("sample__prompt", default=[]), means=ArrayAgg("mean", default=[]))
-    return np.array(found["prompts"], dtype=np.int64), np.array(found["means"], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -234,8 +254,8 @@ def by_tag(study: Study, differences: PromptDifferences, order: Order) -> list[T
     return sorted(found, key=lambda one: (up * one.difference.value, one.tag))
 
 
-def _line(column: Column, first: Score, second: Score) -> Line:
-    differences = by_prompt(first, second, column.better)
+def _line(column: Column, first: Score, second: Score, outputs: tuple[Outputs, Outputs]) -> Line:
+    differences = by_prompt(first, second, column.better, outputs)
     if differences is None:
         return Line(column, first, second, independent_difference(first, second, column.better))
     return Line(column, first, second, differences.mean, differences)

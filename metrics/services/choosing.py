@@ -163,8 +163,10 @@ def chosen_metrics(submission: Submission, names: Sequence[str] | None) -> list[
 
 def material_of(submission: Submission) -> Material:
     """The counts that decide which metrics can be computed."""
+    prompts = Prompt.objects.filter(study=submission.checkpoint.study_id)
+    given = prompts.aggregate(**{field: Count(field) for field in _BESIDE.values()})
     counts: dict[str, Count] = {"samples": Count("pk")}
-    for field in _BESIDE.values():
+    for field in (field for field, number in given.items() if number):  # of what no prompt has, nothing is joined
         has = Q(**{f"prompt__{field}__isnull": False})
         same = Q(media__width=F(f"prompt__{field}__width"), media__height=F(f"prompt__{field}__height"))
         counts[f"{field}_having"] = Count("pk", filter=has)
@@ -173,13 +175,12 @@ def material_of(submission: Submission) -> Material:
         counts[f"{field}_having"] = Count("pk", filter=~Q(**{f"prompt__{field}": ""}))
     found = Sample.objects.filter(checkpoint=submission.checkpoint_id).aggregate(**counts)
     imported = imported_reference(submission.checkpoint.study)
-    with_reference = Prompt.objects.filter(study=submission.checkpoint.study_id, reference__isnull=False)
-    references = imported.images.count() if imported else with_reference.count()
+    references = imported.images.count() if imported else given["reference"]
     return Material(
         samples=found["samples"],
         references=references,
-        having={role: found[f"{field}_having"] for role, field in (_BESIDE | _TEXTS).items()},
-        resized={role: found[f"{field}_resized"] for role, field in _BESIDE.items()},
+        having={role: found.get(f"{field}_having", 0) for role, field in (_BESIDE | _TEXTS).items()},
+        resized={role: found.get(f"{field}_resized", 0) for role, field in _BESIDE.items()},
     )
 
 

@@ -64,11 +64,12 @@ def reference_media(submission: Submission) -> Any:
     prompts = Prompt.objects.filter(study=study)
     imported = imported_reference(study)
     real = (
-        Q(pk__in=ReferenceImage.objects.filter(reference=imported).values("media"))
+        ReferenceImage.objects.filter(reference=imported).values("media")
         if imported
-        else Q(pk__in=prompts.exclude(reference=None).values("reference"))
+        else prompts.exclude(reference=None).order_by().values("reference")
     )
-    return Media.objects.filter(real | Q(pk__in=prompts.exclude(source=None).values("source")))
+    # One set of ids: of two, either of which may hold a file, the database would look every file up in both.
+    return Media.objects.filter(pk__in=real.union(prompts.exclude(source=None).order_by().values("source")))
 
 
 @transaction.atomic

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from django.db.models import Func
+
 from evalhub.problems import Refusal
 from evalhub.studies.models import Prompt, Study
 from raters.models import Enrolment, Fit, Vote, VoteQuerySet
@@ -64,7 +66,7 @@ def votes_of(fit: Fit) -> VoteQuerySet:
 
 def tags_of(study: Study) -> list[str]:
     """Every tag of the study's prompts, in order."""
-    return sorted({tag for tags in study.prompts.values_list("tags", flat=True) for tag in tags})
+    return sorted(study.prompts.order_by().values_list(Func("tags", function="unnest"), flat=True).distinct())
 
 
 def groups_of(study: Study) -> list[str]:

@@ -137,7 +137,7 @@ class TestDifferences:
         scored(desk, desk.checkpoints[1], alpha + random.normal(0.1, 0.01, PROMPTS))
         found = compare(desk.study, *desk.checkpoints[:2], with_votes=True)
         (line,) = found.lines
-        assert line.per_prompt
+        assert line.differences
         assert (line.difference.n, line.difference.verdict) == (PROMPTS, "worse")
         turned = compare(desk.study, desk.checkpoints[1], desk.checkpoints[0], with_votes=True)
         assert turned.lines[0].difference.value == pytest.approx(-line.difference.value)
@@ -173,7 +173,7 @@ class TestPrompts:
         found = compare(desk.study, *desk.checkpoints[:2], with_votes=True)
         differences = found.differences(found.lines[0].column.key)
         assert differences is not None
-        tags = {one.tag: one.difference for one in by_tag(differences, "worst")}
+        tags = {one.tag: one.difference for one in by_tag(desk.study, differences, "worst")}
         assert list(tags) == ["day", "people", "night"]
         assert tags["night"].value == pytest.approx(changes[:4].mean())
         assert (tags["day"].n, tags["night"].n) == (PROMPTS - 4, 4)

@@ -75,7 +75,7 @@ def _uuid(text: str) -> str:
 
 def _prompts(request: HttpRequest, found: Comparing) -> dict[str, Any]:
     """The page of prompts, and what it was chosen and sorted by."""
-    ways = {line.column.key: line.column.title for line in found.lines if line.per_prompt}
+    ways = {line.column.key: line.column.title for line in found.lines if line.differences}
     if found.said.votes:
         ways[VOTES] = "People's votes"
     by = request.GET.get("by", "")
@@ -86,11 +86,11 @@ def _prompts(request: HttpRequest, found: Comparing) -> dict[str, Any]:
     context: dict[str, Any] = {"ways": ways, "by": by, "order": order, "tag": tag, "is_votes": by == VOTES}
     if differences is None:
         return context
-    tags = by_tag(differences, order)
+    tags = by_tag(found.study, differences, order)
     places = differences.order(order)
     if tag:
-        tagged = set(Prompt.objects.filter(study=found.study, tags__contains=[tag]).values_list("pk", flat=True))
-        places = places[np.isin(differences.prompts[places], list(tagged))]
+        tagged = list(found.study.prompts.filter(tags__contains=[tag]).values_list("pk", flat=True))
+        places = places[np.isin(differences.prompts[places], tagged)]
     page = Paginator(places, PROMPTS_ON_A_PAGE).get_page(request.GET.get("page"))
     context |= {"tags": tags[:MOST_TAGS], "tags_left_out": max(0, len(tags) - MOST_TAGS), "page": page}
     context["prompts"] = _compared(found, differences, [int(place) for place in page.object_list])
