@@ -109,13 +109,14 @@ def _of_answer(name: str, answer: httpx.Response) -> Features:
 # -- sitting at the desk ------------------------------------------------------------------------------------------
 
 
-def observe(desk: Desk, url: str, raters: int) -> list[Impression]:
-    """Every pair that so many raters see, with all that each side gives away."""
-    return [impression for client in _sessions(desk, url, raters) for impression in _session(desk, client)]
+def observe(desk: Desk, url: str, raters: int, first: int = 0) -> list[Impression]:
+    """Every pair that so many raters see, with all that each side gives away. `first`: the number of the first."""
+    numbers = range(first, first + raters)
+    return [impression for client in _sessions(desk, url, numbers) for impression in _session(desk, client)]
 
 
-def _sessions(desk: Desk, url: str, count: int) -> Iterator[httpx.Client]:
-    for number in range(count):
+def _sessions(desk: Desk, url: str, numbers: range) -> Iterator[httpx.Client]:
+    for number in numbers:
         enrolment = desk.rater(f"rater{number}")
         assert enrolment.rater.user is not None
         cookie = Client()
