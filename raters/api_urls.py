@@ -4,7 +4,14 @@ from django.urls import path
 
 from raters.api import ExclusionView, RatersView, ShipTestsView
 from raters.exports.views import CardView, ExportView
-from raters.imports_api import TakingBackView, VoteImportsView
+from raters.imports_api import (
+    AddingView,
+    CancellingView,
+    TakingBackView,
+    VoteFilesView,
+    VoteFileView,
+    VoteImportsView,
+)
 from raters.recruiting_api import RecruitmentClosureView, RecruitmentsView, VisitsView
 from raters.reports_api import ReportsView
 from raters.rules_api import AccountsView, KnownAnswersView, RetirementView, RulesView
@@ -22,6 +29,16 @@ urlpatterns = [
     path("studies/<slug:slug>/rater-accounts/", AccountsView.as_view(), name="rater_accounts"),
     path("studies/<slug:slug>/reports/", ReportsView.as_view(), name="reports"),
     path("studies/<slug:slug>/vote-imports/", VoteImportsView.as_view(), name="vote_imports"),
+    path("studies/<slug:slug>/vote-imports/files/", VoteFilesView.as_view(), name="vote_files"),
+    path("studies/<slug:slug>/vote-imports/files/<uuid:file_id>/", VoteFileView.as_view(), name="vote_file"),
+    path(
+        "studies/<slug:slug>/vote-imports/files/<uuid:file_id>/adding/", AddingView.as_view(), name="vote_file_adding"
+    ),
+    path(
+        "studies/<slug:slug>/vote-imports/files/<uuid:file_id>/cancelling/",
+        CancellingView.as_view(),
+        name="vote_file_cancelling",
+    ),
     path(
         "studies/<slug:slug>/vote-imports/<uuid:import_id>/taking-back/",
         TakingBackView.as_view(),

@@ -5,7 +5,8 @@ from celery import shared_task
 from evalhub.celery import enqueue
 from evalhub.studies.models import Study
 from raters import services
-from raters.models import Fit
+from raters.models import Fit, VoteFile
+from raters.services.vote_uploads import forget_vote_files, vote_files_to_resume, work_on_vote_file
 
 
 @shared_task(name="raters.prepare_presentation")
@@ -29,6 +30,11 @@ def close_if_done(study_id: str) -> None:
     services.close_if_done(study=Study.objects.get(pk=study_id))
 
 
+@shared_task(name="raters.import_votes")
+def import_votes(file_id: str) -> None:
+    work_on_vote_file(vote_file=VoteFile.objects.select_related("study").get(pk=file_id))
+
+
 @shared_task(name="raters.sweep")
 def sweep() -> None:
     """Ring again for whatever the database says is still to do."""
@@ -38,3 +44,6 @@ def sweep() -> None:
         enqueue("raters.refit", str(study.pk))
     for fit in services.fits_to_resume():
         enqueue("raters.fit_slice", str(fit.pk))
+    for vote_file in vote_files_to_resume():
+        enqueue("raters.import_votes", str(vote_file.pk))
+    forget_vote_files()

@@ -46,6 +46,7 @@ urlpatterns = [
     path("studies/<slug:slug>/golds/known-answers.csv", golds.as_file, name="known_answers_file"),
     path("studies/<slug:slug>/golds/<int:gold_id>/retire/", golds.retire, name="known_answer_retire"),
     path("studies/<slug:slug>/imports/", importing.vote_imports, name="vote_imports"),
+    path("studies/<slug:slug>/imports/files/<uuid:file_id>/", importing.vote_file, name="vote_file"),
     path("studies/<slug:slug>/imports/<uuid:import_id>/", importing.change, name="vote_import_change"),
     path("studies/<slug:slug>/rules/", rules.rater_rules, name="rater_rules"),
     path("studies/<slug:slug>/rules/pay.csv", rules.pay, name="rater_pay"),

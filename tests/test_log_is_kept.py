@@ -53,6 +53,9 @@ UNLOGGED = {
     "part of erasing a rater, which is logged": "forget_visits",
     "a file of votes is looked at in a table that goes with its transaction": "look_at_votes stage totals faults",
     "part of importing votes, which is logged": "place write",
+    "a file of votes waits; that its votes are added is logged": """
+        receive_vote_file add_vote_file cancel_vote_file forget_vote_files forget_progress
+    """,
 }
 REASONS = {verb: reason for reason, verbs in UNLOGGED.items() for verb in verbs.split()}
 # Its lines stand alone: the archive is a file, and no transaction holds it.

@@ -13,7 +13,7 @@ from raters.models.comparisons import (
 from raters.models.counts import PairCount, PairCountQuerySet
 from raters.models.fits import OWN_SLICE, Fit, FitQuerySet, FitState, Rating, slice_digest
 from raters.models.golds import Gold, GoldQuerySet, GoldUse
-from raters.models.imports import VoteImport
+from raters.models.imports import VoteFile, VoteFileQuerySet, VoteFileState, VoteImport
 from raters.models.people import Enrolment, EnrolmentState, Rater
 from raters.models.recruitment import Platform, Recruitment, RecruitmentQuerySet, Visit, VisitOutcome
 from raters.models.remarks import Remark, Side, Skip, SkipReason
@@ -60,6 +60,9 @@ __all__ = [
     "Visit",
     "VisitOutcome",
     "Vote",
+    "VoteFile",
+    "VoteFileQuerySet",
+    "VoteFileState",
     "VoteImport",
     "VoteQuerySet",
     "slice_digest",

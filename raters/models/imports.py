@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from evalhub.studies.models import Study, User
+from evalhub.studies.models import Study, User, one_of
 
 
 class VoteImport(models.Model):
@@ -51,3 +51,90 @@ class VoteImport(models.Model):
     def group(self) -> str:
         """Of its raters: rankings can be cut by it."""
         return f"imported: {self.name}"
+
+
+class VoteFileState(models.TextChoices):
+    LOOKING = "looking", "Being looked at"
+    READY = "ready", "Looked at"
+    ADDING = "adding", "Being added"
+    ADDED = "added", "Added"
+    REFUSED = "refused", "Refused"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class VoteFileQuerySet(models.QuerySet["VoteFile"]):
+    def in_work(self) -> "VoteFileQuerySet":
+        """Those that a worker is at, or has to be."""
+        return self.filter(state__in=[VoteFileState.LOOKING, VoteFileState.ADDING])
+
+    def open(self) -> "VoteFileQuerySet":
+        """Those of which something may still come in."""
+        return self.filter(state__in=OPEN)
+
+
+OPEN = (VoteFileState.LOOKING, VoteFileState.READY, VoteFileState.ADDING)
+
+
+class VoteFile(models.Model):
+    """One file of votes on its way in: looked at by a worker, and added by a worker once somebody says so.
+
+    Its bytes are kept while it is open. What JSON holds:
+
+    - report: what it comes to, {"lines", "votes", "raters", "known", "left_out": numbers, "refused": [{"reason",
+      "lines", "named": [sentence, …]}, …]}; {} until it was looked at.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    study = models.ForeignKey(Study, models.CASCADE, related_name="vote_files")
+    name = models.CharField(max_length=VoteImport.LONGEST_NAME, help_text="Of the import that its votes come in by.")
+    criterion = models.CharField(max_length=32, blank=True, help_text="Which question it answers, if it does not say.")
+    leave_out = models.BooleanField(default=False, help_text="Whether lines without a place are passed over.")
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    is_kept = models.BooleanField(default=True, help_text="Whether its bytes are in the storage.")
+    state = models.CharField(max_length=9, choices=VoteFileState, default=VoteFileState.LOOKING)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="At what its state says.")
+    report = models.JSONField(default=dict, blank=True)
+    error = models.TextField(blank=True, help_text="Why nothing of it came in.")
+    asked_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    asked_at = models.DateTimeField(default=timezone.now, help_text="When its state was asked for.")
+    begun_at = models.DateTimeField(null=True, blank=True, help_text="When a worker last took it up.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = VoteFileQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            one_of("state", VoteFileState, "vote_file_state_known"),
+            # A second click finds what the first one made.
+            models.UniqueConstraint(
+                fields=["study", "name", "criterion", "sha256"],
+                condition=Q(state__in=OPEN),
+                name="vote_file_open_once",
+            ),
+            models.CheckConstraint(condition=Q(sha256__regex=r"^[0-9a-f]{64}$"), name="vote_file_sha256_is_hex"),
+            models.CheckConstraint(
+                condition=~Q(state=VoteFileState.REFUSED) | ~Q(error=""), name="vote_file_refused_for_a_reason"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=OPEN, ended_at=None) | (~Q(state__in=OPEN) & Q(ended_at__isnull=False)),
+                name="vote_file_ended_when_it_says_so",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> str:
+        return f"studies/{self.study_id}/imports/{self.pk}.csv"
+
+    @property
+    def is_in_work(self) -> bool:
+        return self.state in (VoteFileState.LOOKING, VoteFileState.ADDING)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN

@@ -1,10 +1,11 @@
 """Votes that were cast elsewhere come in, all that have a place at once or none; and can be taken back as a whole."""
 
 import hashlib
+import io
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import IO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import IO, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -16,7 +17,7 @@ from raters.models import Enrolment, PairCount, VoteImport
 from raters.services import staging
 from raters.services.fitting import ask_for_refit
 from raters.services.staging import NAMED, Fault
-from raters.services.vote_files import Line, Misfit, Reader
+from raters.services.vote_files import Lines, Misfit
 
 TITLES = {
     "unreadable": "Lines that cannot be read",
@@ -31,6 +32,17 @@ TITLES = {
     "own": "Votes that were cast in this very study",
     "twice": "Pairs that the same rater has answered otherwise before",
 }
+
+
+READING, FINDING = "Reading the file", "Finding the outputs"
+STAGES = (READING, FINDING, staging.PAIRS, staging.VOTES)
+
+Tell = Callable[[str, int, int], None]
+"""Hears which stage the work is at, of how many lines it is done there, and of how many in all."""
+
+
+def to_nobody(stage: str, done: int, total: int) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,12 @@ class Report:
         return sum(one.lines for one in self.refused)
 
     @property
+    def told(self) -> dict[str, Any]:
+        """For a row and for programs."""
+        refused = [{"reason": one.title, "lines": one.lines, "named": list(one.sentences)} for one in self.refused]
+        return asdict(self) | {"left_out": self.left_out, "refused": refused}
+
+    @property
     def sentence(self) -> str:
         return (
             f"{self.votes:,} of {self.lines:,} lines are votes to import, from {self.raters:,} raters; {self.known:,} "
@@ -74,17 +92,24 @@ class Report:
 
 
 @transaction.atomic
-def look_at_votes(*, study: Study, file: IO[bytes], name: str, criterion: str = "") -> Report:
+def look_at_votes(*, study: Study, file: IO[bytes], name: str, criterion: str = "", tell: Tell = to_nobody) -> Report:
     """What importing the file would come to; nothing is written. Errors as of `import_votes`."""
     known, digest = _import_of(study, _checked(study, name)), digest_of(file)
-    report = _nothing_new(known, digest) or _placed(known, file, criterion)
+    report = _nothing_new(known, digest) or _placed(known, file, criterion, tell)
     transaction.set_rollback(True)
     return report
 
 
 @transaction.atomic
 def import_votes(
-    *, study: Study, file: IO[bytes], name: str, actor: User | None, criterion: str = "", leave_out: bool = False
+    *,
+    study: Study,
+    file: IO[bytes],
+    name: str,
+    actor: User | None,
+    criterion: str = "",
+    leave_out: bool = False,
+    tell: Tell = to_nobody,
 ) -> Report:
     """Add the votes of a CSV file, under a name; a second time, only what the file has more.
 
@@ -92,6 +117,7 @@ def import_votes(
         file: `left,right,outcome,prompt[,rater,seed,criterion]`, or the CSV of the study's own export of votes.
         criterion: the question's key, where the study has several and the file has no such column.
         leave_out: whether lines that cannot be placed are passed over; else one of them refuses the file.
+        tell: hears how far it is; what it raises ends the import, of which nothing is left.
     Raises: Conflict in a draft, for the same file under another name, and for a name that was taken back; Refusal for
         a file that cannot be read, or that has lines without a place.
     """
@@ -106,14 +132,14 @@ def import_votes(
         other = VoteImport.objects.filter(study=study, sha256=digest).first()
         called = f" as “{other}”" if other else ""
         raise Conflict(f"This very file was imported{called} already; its votes would count twice.") from None
-    report = _placed(known, file, criterion)
+    report = _placed(known, file, criterion, tell)
     if report.left_out and not leave_out:
         raise Refusal(
             f"Nothing was imported: {report.left_out:,} of {report.lines:,} lines cannot be placed. Mend them, or "
             f"have them left out. {report.refused[0].sentences[0]}",
-            refused=[{"reason": one.title, "lines": one.lines, "named": one.sentences} for one in report.refused],
+            report=report.told,
         )
-    staging.write(study, known)
+    staging.write(study, known, tell)
     known.votes, known.refused = known.votes + report.votes, report.left_out
     known.save(update_fields=["votes", "refused"])
     told = {"votes": report.votes, "raters": report.raters, "left_out": report.left_out, "sha256": digest}
@@ -167,6 +193,18 @@ def _exclusion(taken_back: VoteImport) -> str:
     return f"Import taken back: {taken_back.taken_back_because}"
 
 
+def require_place_for(*, study: Study, name: str) -> str:
+    """The name as it is kept. Raises: as `import_votes`, of a name and a study to which nothing can be imported."""
+    name = _checked(study, name)
+    if taken_back := VoteImport.objects.filter(study=study, name=name).exclude(taken_back_at=None).first():
+        raise _is_taken_back(taken_back)
+    return name
+
+
+def _is_taken_back(known: VoteImport) -> Conflict:
+    return Conflict(f"“{known}” was taken back; put it back first, or import under another name.")
+
+
 def _checked(study: Study, name: str) -> str:
     name = " ".join(name.split())
     if not 0 < len(name) <= VoteImport.LONGEST_NAME or "\0" in name:
@@ -180,7 +218,7 @@ def _import_of(study: Study, name: str) -> VoteImport:
     """The import of that name, locked; one that is not saved yet where there is none."""
     known = VoteImport.objects.select_for_update(of=("self",)).filter(study=study, name=name).first()
     if known is not None and known.taken_back_at is not None:
-        raise Conflict(f"“{known}” was taken back; put it back first, or import under another name.")
+        raise _is_taken_back(known)
     return known or VoteImport(study=study, name=name)
 
 
@@ -192,6 +230,12 @@ def digest_of(file: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
+def _size(file: IO[bytes]) -> int:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    return size
+
+
 def _nothing_new(known: VoteImport, digest: str) -> Report | None:
     """Of the very file that is here whole: an archive's copy has other raters, and would take it once more."""
     if known.sha256 != digest or known.refused:
@@ -199,9 +243,15 @@ def _nothing_new(known: VoteImport, digest: str) -> Report | None:
     return Report(lines=known.votes, votes=0, raters=0, known=known.votes)
 
 
-def _placed(known: VoteImport, file: IO[bytes], criterion: str) -> Report:
-    misfits = _Misfits()
-    staging.stage(misfits.passing(Reader(known.study, criterion).lines(file)))
+def _placed(known: VoteImport, file: IO[bytes], criterion: str, tell: Tell) -> Report:
+    misfits, size = _Misfits(), _size(file)
+
+    def told(done: int) -> None:
+        tell(READING, done, round(done * size / max(1, file.tell())))
+
+    with Lines(known.study, file, criterion) as lines:
+        staging.stage(lines.columns, misfits.passing(lines), told)
+    tell(FINDING, 0, misfits.lines)
     staging.place(known.study, known)
     votes, raters, again = staging.totals()
     refused = (*misfits.refused(), *_without_place(known.study, staging.faults()))
@@ -216,11 +266,11 @@ class _Misfits:
         self.counts: Counter[str] = Counter()
         self.sentences: dict[str, list[str]] = defaultdict(list)
 
-    def passing(self, lines: Iterable[tuple[int, Line | Misfit]]) -> Iterator[Line]:
+    def passing(self, lines: Iterable[tuple[int, str | Misfit]]) -> Iterator[tuple[int, str]]:
         for number, line in lines:
             self.lines += 1
-            if isinstance(line, Line):
-                yield line
+            if isinstance(line, str):
+                yield number, line
                 continue
             self.counts[line.kind] += 1
             if self.counts[line.kind] <= NAMED:

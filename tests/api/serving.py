@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.request import urlopen
+from uuid import uuid4
 
 from django.conf import settings
 from django.db import connection
@@ -17,7 +18,7 @@ from evalhub.studies import services
 from evalhub.studies.models import Sample, Submission, User, Webhook
 from metrics.models import Run
 from metrics.services import start_run
-from raters.models import Enrolment, Gold, Recruitment, VoteImport
+from raters.models import Enrolment, Gold, Recruitment, VoteFile, VoteFileState, VoteImport
 from raters.services import enrol
 from raters.services.golds import add_gold
 from raters.services.recruiting import open_recruitment
@@ -126,6 +127,15 @@ def _token(ground: Ground, path: str, role: str) -> str:
     return str(committed(services.create_token, user=user, name="spare")[0].pk)
 
 
+def _vote_file(ground: Ground) -> VoteFile:
+    """One that was looked at, and waits."""
+    made = {"name": "elsewhere", "sha256": uuid4().hex * 2, "size": 1}
+    found: VoteFile = committed(
+        VoteFile.objects.get_or_create, study=ground.scene.study, state=VoteFileState.READY, defaults=made
+    )[0]
+    return found
+
+
 PLACES: dict[str, Callable[[Ground, str, str], Any]] = {
     "slug": lambda ground, path, role: ground.scene.study.slug,
     "submission_id": _submission,
@@ -136,6 +146,7 @@ PLACES: dict[str, Callable[[Ground, str, str], Any]] = {
     "gold_id": lambda ground, path, role: ground.gold.pk,
     "recruitment_id": lambda ground, path, role: str(ground.recruitment.pk),
     "import_id": lambda ground, path, role: str(ground.vote_import.pk),
+    "file_id": lambda ground, path, role: str(_vote_file(ground).pk),
     "rater_id": lambda ground, path, role: str(ground.enrolment.rater_id),
 }
 

@@ -1,5 +1,6 @@
 """A study that has something of everything, every text of it long or wishing to be a script; and a draft."""
 
+import io
 from datetime import timedelta
 
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -24,9 +25,13 @@ from evalhub.studies.models import (
 )
 from evalhub.studies.services import CheckpointFacts
 from raters import services
-from raters.models import Enrolment, Remark, Skip
+from raters.models import Enrolment, Remark, Skip, VoteFile, VoteImport
 from raters.platforms.arrivals import Arrival
+from raters.services.import_progress import Progress
+from raters.services.importing import take_back
+from raters.services.staging import PAIRS
 from raters.services.visiting import arrive
+from raters.services.vote_uploads import receive_vote_file, work_on_vote_file
 from tests.browser.test_runs import ended, under_way
 from tests.leaderboard.test_agreement import give_scores
 from tests.raters.arrivals import PID, PROLIFIC_STUDY, SESSION, way_in
@@ -65,6 +70,7 @@ def furnished_study(owner: User) -> Study:
     _unfinished(desk, owner)
     _ways_in(desk, owner)
     _webhooks(desk.study, owner)
+    _files_of_votes(desk, owner)
     LogEntry.write(study=desk.study, actor=owner, verb="v" * 40, subject=hostile(200), said=hostile(1_000))
     return desk.study
 
@@ -107,6 +113,34 @@ def _contestants(desk: Desk, owner: User) -> None:
         checkpoint.save()
     services.prepare_presentation(study=desk.study)
     load(desk)
+
+
+def _files_of_votes(desk: Desk, owner: User) -> None:
+    """One that was looked at, one that is being added, a refused one and an added one, which was taken back."""
+    (first, second), prompt = desk.checkpoints[:2], desk.prompts[2].key
+    good = f"{first.pk},{second.pk},left,somebody,{prompt},{desk.study.criteria.values_list('key', flat=True)[0]}"
+    for name, wrong, leave_out in (
+        (UNBROKEN[:30], SCRIPT, False),
+        ("added", UNBROKEN, True),
+        ("refused", SCRIPT, False),
+    ):
+        lines = "\n".join(
+            ("left,right,outcome,rater,prompt,criterion", f"nobody {wrong},{good.partition(',')[2]}", good)
+        )
+        received = receive_vote_file(
+            study=desk.study,
+            file=io.BytesIO(lines.encode()),
+            name=name,
+            actor=owner,
+            leave_out=leave_out,
+            only_look=name not in ("added", "refused"),
+        )
+        work_on_vote_file(vote_file=received)
+    take_back(vote_import=VoteImport.objects.get(study=desk.study), reason=hostile(300), actor=owner)
+    at_work = VoteFile.objects.create(
+        study=desk.study, name="under way", sha256="1" * 64, size=10**8, state="adding", attempts=1, asked_by=owner
+    )
+    Progress(at_work).tell(PAIRS, 40_000, 1_000_000)
 
 
 def _unfinished(desk: Desk, owner: User) -> None:

@@ -113,6 +113,7 @@ def _arguments(name: str, study: Study) -> list[dict[str, Any]]:
         "submission_id": _one_of_each(submissions.values_list("pk", "state", "checkpoint__withdrawn_at")),
         "run_id": _one_of_each(runs.values_list("pk", "state", "error")),
         "recruitment_id": [way.pk for way in Recruitment.objects.filter(study=study)],
+        "file_id": [file.pk for file in study.vote_files.all()],
         "section": [*LEADERBOARD] if name == "leaderboard_section" else [*SETTINGS],
     }
     # What only deeds are about need not exist.

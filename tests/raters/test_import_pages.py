@@ -4,14 +4,17 @@ import io
 from pathlib import Path
 
 import pytest
-from django.core.files.storage import default_storage
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
 from evalhub.studies.models import Membership, Role, User
-from raters.models import Enrolment, Vote, VoteImport
+from raters.models import Enrolment, Vote, VoteFile, VoteImport
+from raters.services.import_progress import Progress
+from raters.services.importing import FINDING
+from raters.services.vote_uploads import work_on_vote_file
 from tests.raters.conftest import Desk
 
 HOSTILE = "<script>alert(1)</script>"
@@ -26,39 +29,66 @@ def chosen(text: str = CSV, name: str = "Pilot") -> dict[str, object]:
     return {"name": name, "file": SimpleUploadedFile("votes.csv", text.encode())}
 
 
-def files(desk: Desk) -> list[str]:
-    return default_storage.listdir(f"studies/{desk.study.pk}/imports")[1]
+def send(desk: Desk, owner: Client, text: str = CSV, **options: str) -> str:
+    """The address of a file's page, once a worker has looked at it."""
+    answer = owner.post(page(desk), {**chosen(text), **options})
+    assert answer.status_code == 302, answer.text
+    work()
+    return answer.headers["Location"]
+
+
+def work() -> None:
+    """What the worker does, to every file."""
+    for each in VoteFile.objects.select_related("study"):
+        work_on_vote_file(vote_file=each)
 
 
 def test_a_file_is_looked_at_first_and_then_imported(desk: Desk, owner: Client) -> None:
-    wrong = f"Alpha,{HOSTILE},left,a,prompt-0\n"
-    looked = owner.post(page(desk), chosen(CSV + wrong))
-    assert looked.status_code == 200
+    address = send(desk, owner, CSV + f"Alpha,{HOSTILE},left,a,prompt-0\n")
+    looked = owner.get(address)
     assert "Import 2 votes and leave 1 out" in looked.text
     assert "Line 4: The study has no checkpoint “&lt;script&gt;" in looked.text
     assert HOSTILE not in looked.text
     assert not Vote.objects.exists()
-    asked = {"name": "Pilot", "criterion": "", "sha256": looked.context["sha256"]}
-    done = owner.post(page(desk), asked, follow=True)
-    assert "2 votes were imported" in done.text
+    adding = owner.post(address, follow=True)
+    assert "Adding its votes" in adding.text
+    assert 'hx-trigger="every 1s"' in adding.text
+    assert owner.post(address).status_code == 302  # a second click
+    work()
+    done = owner.get(address, headers={"HX-Request": "true"})
+    assert "2 votes were added" in done.text
+    assert "<html" not in done.text
+    assert "hx-trigger" not in done.text
     assert Vote.objects.count() == 2
-    assert files(desk) == []
-    again = owner.post(page(desk), asked)
+    assert '<span class="badge done">Added</span>' in owner.get(page(desk)).text
+    again = owner.post(address)
     assert again.status_code == 409
-    assert "choose it again" in again.text
+    assert "send it again" in again.text
 
 
-def test_only_the_newest_file_waits(desk: Desk, owner: Client) -> None:
-    first = owner.post(page(desk), chosen()).context["sha256"]
-    owner.post(page(desk), chosen(CSV + "Alpha,Gamma,left,b,prompt-0\n"))
-    assert len(files(desk)) == 1
-    assert owner.post(page(desk), {"name": "Pilot", "sha256": first}).status_code == 409
-    assert owner.post(page(desk), {"name": "Pilot", "sha256": "../../secret"}).status_code == 409
+def test_a_file_under_way_shows_how_far_it_is_and_can_be_cancelled(desk: Desk, owner: Client) -> None:
+    address = owner.post(page(desk), chosen()).headers["Location"]
+    assert "Waiting for a worker" in owner.get(address).text
+    waiting = VoteFile.objects.get()
+    Progress(waiting).tell(FINDING, 0, 120_000)
+    shown = owner.get(address).text
+    assert "Finding the outputs: 0 of 120,000 lines; about " in shown
+    assert " s left" in shown
+    assert "Nothing of it was added" in owner.post(address, {"cancel": "1"}, follow=True).text
+    work()
+    waiting.refresh_from_db()
+    assert waiting.state == "cancelled"
+    assert owner.post(address, {"cancel": "1"}).status_code == 409
+
+
+def test_two_tabs_with_the_same_file_are_one(desk: Desk, owner: Client) -> None:
+    addresses = {owner.post(page(desk), chosen()).headers["Location"] for _ in range(2)}
+    assert len(addresses) == 1
 
 
 def test_an_import_is_taken_back_and_put_back(desk: Desk, owner: Client) -> None:
-    digest = owner.post(page(desk), chosen()).context["sha256"]
-    owner.post(page(desk), {"name": "Pilot", "sha256": digest})
+    owner.post(send(desk, owner))
+    work()
     change = reverse("vote_import_change", args=[desk.study.slug, VoteImport.objects.get().pk])
     assert owner.post(change, {"reason": ""}).status_code == 422
     assert "no longer count" in owner.post(change, {"reason": HOSTILE}, follow=True).text
@@ -73,19 +103,25 @@ def test_what_cannot_be_read_is_said(desk: Desk, owner: Client) -> None:
     answer = owner.post(page(desk), chosen("nothing"))
     assert answer.status_code == 422
     assert "must name the columns" in answer.text
+    broken = send(desk, owner, CSV + '"' + "x" * 200_000)
+    assert "The file is no CSV table at line 4" in owner.get(broken).text
 
 
 @pytest.mark.parametrize(("role", "status"), [("researcher", 403), ("viewer", 403), ("rater", 403), ("", 404)])
 def test_only_owners_import(desk: Desk, owner: Client, role: str, status: int) -> None:
-    owner.post(page(desk), {"name": "Pilot", "sha256": owner.post(page(desk), chosen()).context["sha256"]})
+    file = send(desk, owner)
+    owner.post(file)
+    work()
     change = reverse("vote_import_change", args=[desk.study.slug, VoteImport.objects.get().pk])
     user, client = User.objects.create_user("somebody"), Client()
     if role:
         Membership.objects.create(study=desk.study, user=user, role=Role(role))
     client.force_login(user)
-    answers = [client.get(page(desk)), client.post(page(desk), chosen(name="B")), client.post(change, {"reason": "x"})]
-    assert [answer.status_code for answer in answers] == [status] * 3
+    asked = [client.get(page(desk)), client.post(page(desk), chosen(name="B")), client.post(change, {"reason": "x"})]
+    asked += [client.get(file), client.post(file), client.post(file, {"cancel": "1"})]
+    assert [answer.status_code for answer in asked] == [status] * 6
     assert not VoteImport.objects.exclude(taken_back_at=None).exists()
+    assert VoteFile.objects.count() == 1
 
 
 def test_the_command_says_what_comes_in(desk: Desk, tmp_path: Path) -> None:
@@ -107,23 +143,41 @@ def test_the_command_says_what_comes_in(desk: Desk, tmp_path: Path) -> None:
 class TestByProgram:
     def test_a_file_is_looked_at_imported_and_taken_back(self, desk: Desk, owner: Client) -> None:
         address = f"/api/v1/studies/{desk.study.slug}/vote-imports/"
-        wrong = CSV + "Alpha,Delta,left,a,prompt-0\n"
-        looked = owner.post(address, {**chosen(wrong), "dry_run": "true"})
-        assert looked.status_code == 200, looked.text
-        report = looked.json()
+        wrong, kind = CSV + "Alpha,Delta,left,a,prompt-0\n", "application/json"
+        received = owner.post(address, {**chosen(wrong), "dry_run": "true"})
+        assert received.status_code == 202, received.text
+        file = received.json()["address"].removeprefix(settings.SITE_URL)
+        assert received.headers["Location"] == received.json()["address"]
+        assert [owner.get(file).json()[name] for name in ("state", "report", "progress")] == ["looking", None, None]
+        assert owner.post(f"{file}adding/", {}, content_type=kind).status_code == 409
+        work()
+        looked = owner.get(file).json()
+        assert looked["state"] == "ready"
+        report = looked["report"]
         assert [report[name] for name in ("lines", "votes", "raters", "known", "left_out")] == [3, 2, 1, 0, 1]
         assert report["refused"][0]["named"][0].startswith("Line 4: The study has no checkpoint “Delta”")
-        refused = owner.post(address, chosen(wrong))
-        assert (refused.status_code, refused.json()["refused"][0]["lines"]) == (422, 1)
-        assert not Vote.objects.exists()
-        assert owner.post(address, {**chosen(wrong), "leave_out": "true"}).json()["votes"] == 2
+        assert owner.post(f"{file}adding/", {"leave_out": True}, content_type=kind).status_code == 202
+        work()
+        assert owner.get(file).json()["state"] == "added"
+        assert owner.post(f"{file}cancelling/").status_code == 409
         (listed,) = owner.get(address).json()["results"]
         assert (listed["group"], listed["votes"], listed["refused"]) == ("imported: Pilot", 2, 1)
         back = f"{address}{listed['id']}/taking-back/"
-        kind = "application/json"
         assert owner.post(back, {"reason": "Wrong."}, content_type=kind).json()["taken_back_because"] == "Wrong."
         assert owner.post(back, {"reason": "Wrong."}, content_type=kind).status_code == 409
         assert owner.post(back, {"reason": ""}, content_type=kind).json()["taken_back_at"] is None
+
+    def test_one_step_refuses_what_has_no_place(self, desk: Desk, owner: Client) -> None:
+        address = f"/api/v1/studies/{desk.study.slug}/vote-imports/"
+        assert owner.post(address, chosen("nothing")).status_code == 422
+        owner.post(address, chosen(CSV + "Alpha,Delta,left,a,prompt-0\n"))
+        cancelled = owner.post(address, chosen(name="Other")).json()["address"].removeprefix(settings.SITE_URL)
+        assert owner.post(f"{cancelled}cancelling/").json()["state"] == "cancelled"
+        work()
+        (refused,) = owner.get(f"{address}files/?state=refused").json()["results"]
+        assert refused["error"].startswith("Nothing was imported: 1 of 3 lines cannot be placed.")
+        assert refused["report"]["refused"][0]["lines"] == 1
+        assert not Vote.objects.exists()
 
     @pytest.mark.parametrize(("role", "status"), [("researcher", 403), ("rater", 403), ("", 404)])
     def test_only_owners_import(self, desk: Desk, role: str, status: int) -> None:
@@ -133,4 +187,8 @@ class TestByProgram:
             Membership.objects.create(study=desk.study, user=user, role=Role(role))
         client.force_login(user)
         assert [client.get(address).status_code, client.post(address, chosen()).status_code] == [status] * 2
+        file = VoteFile.objects.create(study=desk.study, name="Pilot", sha256="0" * 64, size=1, state="ready")
+        asked = [client.get(f"{address}files/"), client.get(f"{address}files/{file.pk}/")]
+        asked += [client.post(f"{address}files/{file.pk}/{deed}/") for deed in ("adding", "cancelling")]
+        assert [answer.status_code for answer in asked] == [status] * 4
         assert not VoteImport.objects.exists()

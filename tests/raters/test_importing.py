@@ -1,9 +1,10 @@
 """Votes from elsewhere: each finds its samples or is refused by line, none counts twice, all can be taken back."""
 
+import csv
 import io
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from evalhub.problems import Conflict, Refusal
 from evalhub.studies.models import Criterion, LogEntry, Sample, StudyState, User
 from raters import exports, services
 from raters.exports import Selection
-from raters.models import Comparison, Enrolment, PairCount, Rater, Vote, VoteImport
+from raters.models import Comparison, Enrolment, PairCount, Rater, Remark, Vote, VoteImport
 from raters.services.closing import answers_counted
 from raters.services.importing import Report, import_votes, look_at_votes, put_back, take_back
 from raters.services.rules import accounts
@@ -21,10 +22,30 @@ from tests.raters.ballots import load, noisy, people, simulated_raters, vote_on_
 from tests.raters.conftest import Desk, make_desk
 
 HEAD = "left,right,outcome,rater,prompt"
+# What an export says of rows, of people and of draws, which is otherwise in another study.
+NEW_THERE = {"vote", "comparison", "revision", "rater", "group", "drawn_because"}
+SAID_BY = f"{HEAD},criterion,reasons,comment,region_side,region_x,region_y,region_width,region_height,region_seconds,"
+SAID_BY += "away_milliseconds,milliseconds,shown_at,answered_at,propensity,simulated,control,expected"
+WHEN = "2026-05-31T12:00:00.123456+00:00,2026-05-31T12:00:05.000001+00:00"
+SAYING = '"\'=A ""hand"",\nwith six"'  # as a sheet has it, where it must not run
+SAID = (
+    f"Alpha,Beta,left,a,prompt-0,quality,wrong text hands,{SAYING},left,0.5,0.25,0.1,0.2,1.5,300,540,{WHEN},0.125,,,",
+    f"Alpha,Beta,tie,a,prompt-0,text,,{SAYING},left,0.5,0.25,0.1,0.2,1.5,300,540,{WHEN},0.125,,,",
+    f"Beta,Gamma,right,a,prompt-1,quality,,,right,1,0.3333,0,0,,0,,{WHEN},1,,,",
+    f"Beta,Gamma,both_bad,b,prompt-1,text,,<b>Both</b>,,,,,,,0,1,{WHEN},0.5,true,,",
+    f"Gamma,Alpha,left,b,prompt-2,quality,hands,,,,,,,,7,0,{WHEN},0.3333333333333333,true,gold,right",
+    f"Gamma,Alpha,left,b,prompt-3,quality,,  ,,,,,,,0,0,{WHEN},1e-09,true,,",
+)
 
 
 def table(*lines: str, head: str = HEAD) -> io.BytesIO:
     return io.BytesIO("\n".join((head, *lines, "")).encode())
+
+
+def said_by(file: io.BytesIO) -> list[dict[str, str]]:
+    """What an export says of its votes, but for what is new in another study."""
+    rows = csv.DictReader(io.StringIO(file.getvalue().decode(), newline=""))
+    return [{name: value for name, value in row.items() if name not in NEW_THERE} for row in rows]
 
 
 def bring(desk: Desk, file: io.BytesIO, name: str = "Pilot", **options: Any) -> Report:
@@ -98,7 +119,7 @@ class TestPlaces:
         file.seek(0)
         with pytest.raises(Refusal, match=r"^Nothing was imported: 9 of 11 lines cannot be placed.*Line ") as refusal:
             bring(desk, file)
-        assert sum(one["lines"] for one in refusal.value.details["refused"]) == 9
+        assert sum(one["lines"] for one in refusal.value.details["report"]["refused"]) == 9
         assert not VoteImport.objects.exists()
         file.seek(0)
         assert bring(desk, file, leave_out=True).votes == Vote.objects.count() == 1
@@ -203,7 +224,71 @@ class TestComingBack:
             for study in (other.study, desk.study)
         )
         assert came == went
+        again = io.BytesIO(b"".join(exports.stream(exports.votes(other.study, selection), "csv")))
+        assert said_by(again) == said_by(file)
         assert other.study.enrolments.exclude(excluded_at=None).count() == 1
+
+    def test_what_was_marked_and_said_comes_along(self, bare_desk: Callable[..., Desk]) -> None:
+        """An export and that of its import into a fresh study are equal, but for what names rows and people."""
+        studies = [bare_desk(slug, modality="video", reason_tags=["hands", "wrong text"]) for slug in ("one", "other")]
+        for desk in studies:
+            Criterion.objects.create(study=desk.study, key="text", name="Text", question="Which follows?", position=1)
+            for name in ("Alpha", "Beta", "Gamma"):
+                desk.contestant(name)
+        here, there = studies
+        bring(here, table(*SAID, head=SAID_BY))
+        first = Comparison.objects.order_by("id").first()
+        assert first is not None
+        remark = first.remarks.get()
+        assert (remark.comment, remark.side, remark.seconds, remark.away_milliseconds) == (
+            '=A "hand",\nwith six',
+            "left",
+            1.5,
+            300,
+        )
+        selection = Selection(simulated=True, excluded=True, controls=True)
+        taken = b"".join(exports.stream(exports.votes(here.study, selection), "csv"))
+        report = bring(there, io.BytesIO(taken))
+        assert (report.votes, report.left_out) == (6, 0)
+        again = b"".join(exports.stream(exports.votes(there.study, selection), "csv"))
+        assert said_by(io.BytesIO(again)) == said_by(io.BytesIO(taken))
+        assert {row["comment"] for row in said_by(io.BytesIO(again))} == {"", "<b>Both</b>", '\'=A "hand",\nwith six'}
+        assert Remark.objects.filter(comparison__study=there.study).count() == 4
+        assert bring(there, io.BytesIO(taken)).votes == 0
+
+    def test_a_place_is_on_the_side_of_the_comparison(self, desk: Desk) -> None:
+        """A second question's line may have the sides the other way round."""
+        Criterion.objects.create(study=desk.study, key="text", name="Text", question="Which follows?", position=1)
+        place = "0.5,0.25,0.1,0"
+        bring(
+            desk,
+            table(
+                "Alpha,Beta,left,a,prompt-0,quality,,,,,",
+                f"Beta,Alpha,left,a,prompt-0,text,left,{place}",
+                head=f"{HEAD},criterion,region_side,region_x,region_y,region_width,region_height",
+            ),
+        )
+        remark = Remark.objects.get()
+        assert (remark.side, remark.x, remark.y, remark.width, remark.height) == ("right", 0.5, 0.25, 0.1, 0)
+
+    @pytest.mark.parametrize(
+        ("cells", "said"),
+        [
+            ("left,0.5,0.5,0.6,0.1,,", "shares from 0 to 1 that lie on it; got “left 0.5 0.5 0.6 0.1 ”"),
+            ("left,0.5,,0.1,0.1,,", "A marked place has region_side left or right"),
+            (",0.5,0.5,0.1,0.1,,", "A marked place has region_side left or right"),
+            ("above,0.5,0.5,0.1,0.1,,", "A marked place has region_side left or right"),
+            ("left,nan,0.5,0.1,0.1,,", "A marked place has region_side left or right"),
+            ("left,0.5,0.5,0.1,0.1,3,", "Only a place on a video has region_seconds"),
+            (f",,,,,,{'x' * 1001}", "A comment has at most 1,000 characters; got 1,001."),
+            (",,,,,,a\0b", "holds a null character"),
+        ],
+    )
+    def test_what_is_no_place_and_no_comment_is_named(self, desk: Desk, cells: str, said: str) -> None:
+        names = "region_side,region_x,region_y,region_width,region_height,region_seconds,comment"
+        file = table(f"Alpha,Beta,left,a,prompt-0,{cells}", head=f"{HEAD},{names}")
+        (refused,) = look_at_votes(study=desk.study, file=file, name="Pilot").refused
+        assert said in refused.sentences[0]
 
     def test_repeats_and_known_answers_stay_controls(self, desk: Desk) -> None:
         bring(

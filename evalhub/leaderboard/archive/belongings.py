@@ -101,6 +101,7 @@ LEFT_BEHIND = (
     Belonging("raters.Visit", "recruitment__study"),
     Belonging("raters.Recruitment", "study"),
     Belonging("raters.PairCount", "study"),
+    Belonging("raters.VoteFile", "study"),
     Belonging("metrics.Shard", "run__submission__checkpoint__study"),
     Belonging("metrics.FeatureRow", "study"),
     Belonging("metrics.ReferenceStatistics", "reference__study"),
