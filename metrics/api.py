@@ -157,6 +157,12 @@ class ChoiceSerializer(serializers.Serializer):
     waits = serializers.CharField(help_text="Why it would wait for weights; empty where they are there.")
 
 
+class MetricQuery(Query):
+    group = serializers.ChoiceField(choices=services.GROUPS, required=False)
+    automatic = serializers.BooleanField(required=False, help_text="Whether the submission's own run takes it.")
+    possible = serializers.BooleanField(required=False, help_text="Whether nothing is in the way of it here.")
+
+
 class RunQuery(Query):
     state = serializers.ChoiceField(choices=RunState.choices, required=False)
     metric = serializers.ChoiceField(choices=sorted(METRICS), required=False, help_text="Only runs that take it.")
@@ -170,12 +176,20 @@ class RunPages(Pages):
 
 class MetricsView(View):
     pagination_class = CountedPages
+    queries = {"GET": MetricQuery}
 
     @extend_schema(operation_id="submission_metrics", responses=ChoiceSerializer(many=True))
     def get(self, request: Request, submission_id: UUID) -> Response:
         """Every metric that there is, and what is in the way of each for this submission."""
         submission = get_submission(Actor.of(request), submission_id, "see")
-        return self.page(services.choices(submission), ChoiceSerializer)
+        found = [
+            choice
+            for choice in services.choices(submission)
+            if self.asked.get("group", choice.group) == choice.group
+            and self.asked.get("automatic", choice.automatic) == choice.automatic
+            and self.asked.get("possible", not choice.obstacle) == (not choice.obstacle)
+        ]
+        return self.page(found, ChoiceSerializer)
 
 
 class RunsView(View):

@@ -36,6 +36,7 @@ from evalhub.studies.queries import (
     PromptQuery,
     StudyQuery,
     SubmissionQuery,
+    TokenQuery,
     narrowed_studies,
     narrowed_submissions,
 )
@@ -113,6 +114,7 @@ class TokenPages(Pages):
 
 class TokensView(View):
     pagination_class = TokenPages
+    queries = {"GET": TokenQuery}
 
     @extend_schema(operation_id="tokens", responses=TokenInListSerializer(many=True))
     def get(self, request: Request) -> Response:
@@ -120,7 +122,9 @@ class TokensView(View):
 
         A token that is bound to a study sees only those bound to the same.
         """
-        return self.page(tokens_of(Actor.of(request)), TokenInListSerializer)
+        lookups = {"scope": "scope", "study": "study__slug"}
+        found = tokens_of(Actor.of(request)).filter(**{lookups[name]: said for name, said in self.asked.items()})
+        return self.page(found, TokenInListSerializer)
 
 
 class TokenView(View):

@@ -19,6 +19,7 @@ from evalhub.schema import refused
 from evalhub.studies import services
 from evalhub.studies.access import Actor, get_submission
 from evalhub.studies.models import EntryState, ManifestEntry, Submission
+from evalhub.studies.queries import MissingQuery
 from evalhub.studies.serializers import MOST_MISSING, OffsetSerializer, PromisedSerializer, ReceivedSerializer
 from evalhub.studies.services import CutOff
 
@@ -53,12 +54,13 @@ class MissingPages(Pages):
 
 class MissingView(View):
     pagination_class = MissingPages
+    queries = {"GET": MissingQuery}
 
     @extend_schema(operation_id="missing", responses=PromisedSerializer(many=True))
     def get(self, request: Request, submission_id: uuid.UUID) -> Response:
         """What of a submission is still to be sent; files that arrived and did not do are among it."""
         submission = get_submission(Actor.of(request), submission_id, "see")
-        outstanding = submission.entries.outstanding().only("path", "sha256", "size")
+        outstanding = submission.entries.outstanding().filter(**self.asked).only("path", "sha256", "size")
         return self.page(outstanding, PromisedSerializer, here=services.part_sizes(submission))
 
 

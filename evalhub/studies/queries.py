@@ -7,7 +7,18 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from evalhub.asking import Query, Text
-from evalhub.studies.models import EVENTS, CallState, Event, Modality, Study, StudyState, Submission, SubmissionState
+from evalhub.studies.models import (
+    EVENTS,
+    CallState,
+    EntryState,
+    Event,
+    Modality,
+    Study,
+    StudyState,
+    Submission,
+    SubmissionState,
+    TokenScope,
+)
 
 PLAIN = r"^[^\u0000]+$"
 
@@ -28,6 +39,19 @@ class SubmissionQuery(Query):
     step = serializers.IntegerField(min_value=0, max_value=2**63 - 1, required=False, help_text="Of this step.")
     since = serializers.DateTimeField(required=False, help_text="Begun then or later.")
     withdrawn = serializers.BooleanField(required=False, help_text="Whether their checkpoint is withdrawn.")
+
+
+class MissingQuery(Query):
+    state = serializers.ChoiceField(
+        choices=[(each.value, each.label) for each in EntryState if each != EntryState.RECEIVED],
+        required=False,
+        help_text="`bad` is what arrived and did not do.",
+    )
+
+
+class TokenQuery(Query):
+    scope = serializers.ChoiceField(choices=TokenScope.choices, required=False)
+    study = Text(PLAIN, required=False, help_text="Bound to the study with this slug.")
 
 
 class WebhookQuery(Query):

@@ -14,7 +14,7 @@ from django.test import Client
 
 from evalhub.problems import Refusal
 from evalhub.studies import services
-from evalhub.studies.models import Media
+from evalhub.studies.models import ManifestEntry, Media
 from evalhub.studies.services import parts
 from tests.api.test_submitting import manifest, post, problem, put, sha, signed
 from tests.studies.test_storage_faults import room_for
@@ -191,6 +191,12 @@ def test_the_missing_are_listed_page_by_page(
         address = page["next"]
     assert {(file["path"], file["offset"]) for file in seen} == {("cat.png", 1000), ("dog.png", 0), ("tree.png", 0)}
     assert "nothing here" in problem(client.get(begun["missing_more"], headers=signed(scene.cy)), 404)
+    ManifestEntry.objects.filter(path="dog.png").update(state="bad", problem="It is no picture.")
+    whole = begun["missing_more"].partition("?")[0]
+    for state, paths in (("bad", ["dog.png"]), ("missing", ["cat.png", "tree.png"])):
+        page = client.get(f"{whole}?state={state}", headers=sender.headers).json()
+        assert [file["path"] for file in page["results"]] == paths
+    problem(client.get(f"{whole}?state=received", headers=sender.headers), 400)
 
 
 def test_forgotten_parts_are_swept(sender: Sender, scene: Scene, client: Client) -> None:

@@ -81,6 +81,15 @@ def test_tokens_are_listed_with_all_that_is_known_of_them(client: Client, scene:
     assert timedelta(days=2) < made.expiry - timezone.now() <= timedelta(days=3)
     assert used["last_used_at"] is not None
     assert used["study"] is None
+    for query, names in (
+        ("scope=submit", ["test"]),
+        ("study=faces", ["cluster"]),
+        ("scope=submit&study=faces", []),
+        ("study=other", []),
+    ):
+        narrowed = client.get(f"{TOKENS}?{query}", headers=headers).json()["results"]
+        assert [each["name"] for each in narrowed] == names
+    assert 'scope: "write" is not a valid choice' in problem(client.get(f"{TOKENS}?scope=write", headers=headers), 400)
 
 
 def test_a_token_of_one_study_sees_its_like_only(client: Client, scene: Scene) -> None:

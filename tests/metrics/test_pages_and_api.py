@@ -319,6 +319,14 @@ def test_a_program_asks_what_can_be_computed_and_chooses_a_protocol(run: Run, pr
     assert offered["clip_score"]["waits"].startswith("CLIPScore (ViT-B/32) waits for its weights")
     assert offered["lpips_outside"]["group"] == "Editing"
     assert "have none" in offered["lpips_outside"]["obstacle"]
+    for query, keeps in (
+        ("group=Editing", lambda choice: choice["group"] == "Editing"),
+        ("automatic=true", lambda choice: choice["automatic"]),
+        ("possible=true", lambda choice: not choice["obstacle"]),
+        ("possible=false&group=Video", lambda choice: choice["obstacle"] and choice["group"] == "Video"),
+    ):
+        found = [choice["metric"] for choice in client.get(f"{submission}metrics/?{query}").json()["results"]]
+        assert found == [name for name, choice in offered.items() if keeps(choice)] != []
 
     asked = {"metrics": ["fid"], "protocol": "tf1", "dtype": "bfloat16"}
     told = client.post(f"{submission}runs/", asked, content_type="application/json").json()

@@ -64,6 +64,22 @@ def test_owners_see_them_and_nobody_else(desk: Desk, owner: Client, skipped: lis
         assert (client.get(page).status_code, client.get(program).status_code) == (status, status)
 
 
+def test_programs_ask_for_those_of_a_contestant_a_prompt_or_broken_ones(
+    desk: Desk, owner: Client, skipped: list[Comparison]
+) -> None:
+    program = reverse("v1:reports", args=["study"])
+    rows = owner.get(program).json()["results"]
+    one = rows[-1]
+    for query, kept in (
+        ({"checkpoint": one["checkpoint"]}, [row for row in rows if row["checkpoint"] == one["checkpoint"]]),
+        ({"prompt": one["prompt"]}, [row for row in rows if row["prompt"] == one["prompt"]]),
+        ({"broken": "true"}, [row for row in rows if any(row["broken"].values())]),
+        ({"broken": "false"}, [row for row in rows if not any(row["broken"].values())]),
+        ({"checkpoint": "nobody"}, []),
+    ):
+        assert owner.get(program, query).json()["results"] == kept
+
+
 def test_a_study_without_any(desk: Desk, owner: Client) -> None:
     assert "Nothing was skipped" in owner.get(reverse("rater_reports", args=["study"])).content.decode()
     assert owner.get(reverse("v1:reports", args=["study"])).json()["results"] == []
