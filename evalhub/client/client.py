@@ -15,6 +15,7 @@ from evalhub.client.answers import Score, Submission, Unfinished
 from evalhub.client.bundles import Bundle, bundled
 from evalhub.client.connection import Connection, Problem, Unreachable
 from evalhub.client.layout import BadLayout
+from evalhub.client.remembered import Remembered
 from evalhub.client.sending import Sender, Unwatched, Watcher, hash_all, side_by_side
 from evalhub.client.sources import Hashed, Source, gather
 from evalhub.client.spool import Made, Maker, Spool
@@ -176,19 +177,32 @@ class Client:
         """
         told = {"checkpoint": {"name": checkpoint, "step": step, **(facts or {})}}
         watcher = watcher or Unwatched()
+        about = (self.url, study, checkpoint, step)
+        remembered = Remembered(_cached("read", *about))
         found = _places(outputs)
         if found is not None:
-            return self._submit(study, told, found, watcher)
-        folder = Path(spool) if spool is not None else _spool_of(self.url, study, checkpoint, step)
-        with Spool(folder) as kept:
+            return self._submit(study, told, found, watcher, remembered)
+        with Spool(Path(spool) if spool is not None else _cached("spool", *about)) as kept:
             kept.fill(cast("Iterable[Made] | Maker", outputs))  # which is what is no place
-            submission = self._submit(study, told, kept.sources(), watcher)
+            submission = self._submit(study, told, kept.sources(), watcher, remembered)
             if submission.is_complete:
                 kept.remove()
         return submission
 
-    def _submit(self, study: str, told: Mapping[str, Any], sources: Sequence[Source], watcher: Watcher) -> Submission:
-        files = hash_all(sources, self.at_once, watcher)
+    def _submit(
+        self,
+        study: str,
+        told: Mapping[str, Any],
+        sources: Sequence[Source],
+        watcher: Watcher,
+        remembered: Remembered,
+    ) -> Submission:
+        submission = self._deliver(study, told, hash_all(sources, self.at_once, watcher, remembered.hashed), watcher)
+        if submission.is_complete:
+            remembered.forget()
+        return submission
+
+    def _deliver(self, study: str, told: Mapping[str, Any], files: Sequence[Hashed], watcher: Watcher) -> Submission:
         manifest = {**told, "files": [_line(file) for file in files]}
         begun = self._connection.ask("POST", f"studies/{_word(study)}/submissions/", json=manifest)
         here = {file["sha256"]: file["offset"] for file in self._missing(begun)}
@@ -310,7 +324,8 @@ def _word(text: str) -> str:
     return quote(str(text), safe="")
 
 
-def _spool_of(url: str, study: str, checkpoint: str, step: int | None) -> Path:
+def _cached(kind: str, url: str, study: str, checkpoint: str, step: int | None) -> Path:
+    """Where something is kept for a submission until it is complete."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = hashlib.sha256(repr((url, study, checkpoint, step)).encode()).hexdigest()[:16]
-    return cache / "evalhub" / "spool" / name
+    return cache / "evalhub" / kind / name

@@ -57,11 +57,13 @@ class Unwatched:
     def noted(self, sentence: str) -> None: ...
 
 
-def hash_all(sources: Sequence[Source], at_once: int, watcher: Watcher) -> list[Hashed]:
+def hash_all(
+    sources: Sequence[Source], at_once: int, watcher: Watcher, take: Callable[[Source], Hashed] = take_hash
+) -> list[Hashed]:
     """Every source with its hash, in the same order. Raises: BadLayout when one cannot be read."""
 
     def one(source: Source) -> Hashed:
-        hashed = take_hash(source)
+        hashed = take(source)
         watcher.hashed(hashed.size)
         return hashed
 
