@@ -4,12 +4,15 @@ A filled study is whole as far as rows go (contestants of falling strength, prom
 copies, raters who have begun, comparisons with their votes, counts), but no file lies behind its media.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from evalhub.studies.models import Checkpoint, Criterion, Study, StudyState, Submission, SubmissionState
+from metrics.models import Run, RunState, Score
 from raters.models import Enrolment, EnrolmentState, Rater
 from raters.presentation.stills import POLICY
 from raters.services import recount
@@ -105,6 +108,10 @@ _SAMPLES = f"""
 INSERT INTO studies_sample (checkpoint_id, prompt_id, seed, media_id)
 SELECT checkpoint.id, prompt.id, 0, media.id {_WITH_MEDIA}
 """
+_SCORES = """
+INSERT INTO metrics_samplescore (score_id, sample_id, value)
+SELECT %(score)s, id, random() FROM studies_sample WHERE checkpoint_id = %(checkpoint)s ORDER BY id
+"""
 _PROMPTS = """
 INSERT INTO studies_prompt (study_id, key, text, source_text, tags, position)
 SELECT %(study)s, 'prompt-' || number, 'A photograph, number ' || number || '.', '', ARRAY['tag-' || number %% 50],
@@ -164,6 +171,25 @@ def filled_study(
         cursor.execute("SET LOCAL session_replication_role = origin")
     recount(study=study)
     return study
+
+
+def score_samples(study: Study, metrics: Sequence[str]) -> None:
+    """A run over each contestant, with a value of each of these metrics for each sample; unless it has them already."""
+    samples = Count("checkpoint__samples")
+    for submission in Submission.objects.filter(checkpoint__study=study, runs=None).annotate(samples=samples):
+        run = Run.objects.create(
+            submission=submission,
+            metrics=list(metrics),
+            protocol={},
+            state=RunState.DONE,
+            samples=submission.samples,
+            finished_at=timezone.now(),
+        )
+        for metric in metrics:
+            about = {"value": 0.5, "n": submission.samples, "fingerprint": "a" * 64}
+            score = Score.objects.create(run=run, metric=metric, **about)
+            with connection.cursor() as cursor:
+                cursor.execute(_SCORES, {"score": score.pk, "checkpoint": submission.checkpoint_id})
 
 
 def settle() -> None:

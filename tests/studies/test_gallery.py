@@ -69,7 +69,7 @@ def test_further_seeds_are_counted(desk: Desk, viewer: Client) -> None:
 
 
 def test_its_queries_do_not_grow(viewer: Client, django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         viewer.get("/studies/study/gallery/")
 
 

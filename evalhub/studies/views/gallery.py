@@ -37,7 +37,10 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
     offered = list(_offered(study))
     columns = _chosen(request, offered)
     words, tag = (request.GET.get(name, "").replace("\0", "").strip() for name in ("q", "tag"))
-    page = Paginator(_prompts(study, words, tag), PROMPTS_ON_A_PAGE).get_page(request.GET.get("page"))
+    # Of the prompts before a page nothing is read but the index that holds their order.
+    ids = Paginator(_prompts(study, words, tag).values_list("pk", flat=True), PROMPTS_ON_A_PAGE)
+    page = ids.get_page(request.GET.get("page"))
+    prompts = Prompt.objects.filter(pk__in=list(page)).prefetch_related(*Prompt.GIVEN)
     context: dict[str, Any] = {
         "study": study,
         "role": role_in(actor, study),
@@ -49,7 +52,7 @@ def gallery(request: HttpRequest, slug: str) -> HttpResponse:
         "words": words,
         "tag": tag,
         "page": page,
-        "rows": _rows(list(page.object_list), columns),
+        "rows": _rows(list(prompts), columns),
     }
     return render(request, "studies/gallery.html", context)
 
@@ -72,8 +75,7 @@ def _chosen(request: HttpRequest, offered: list[Checkpoint]) -> list[Checkpoint]
 
 
 def _prompts(study: Study, words: str, tag: str) -> QuerySet[Prompt]:
-    # Their media are fetched for the page's own prompts, and not joined to every prompt before it.
-    prompts = study.prompts.prefetch_related(*Prompt.GIVEN)
+    prompts = study.prompts.all()
     if words:
         prompts = prompts.filter(Q(key__icontains=words) | Q(text__icontains=words))
     return prompts.filter(tags__contains=[tag]) if tag else prompts
