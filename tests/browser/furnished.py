@@ -18,12 +18,17 @@ from evalhub.studies.models import (
     Membership,
     Prompt,
     Role,
+    Sample,
     Study,
+    Submission,
     User,
     Webhook,
     WebhookCall,
 )
 from evalhub.studies.services import CheckpointFacts
+from metrics.engine.near_pairs import THRESHOLDS
+from metrics.models import NearDuplicate
+from metrics.services import ask_for_duplicates, claim_search, keep_duplicates
 from raters import services
 from raters.models import Enrolment, Remark, Skip, VoteFile, VoteImport
 from raters.platforms.arrivals import Arrival
@@ -209,8 +214,27 @@ def _scores_and_runs(desk: Desk, owner: User) -> None:
     submission = desk.checkpoints[0].submission
     ended(submission, owner)
     under_way(submission, owner)
+    _near_duplicates(desk, submission, owner)
     late = Checkpoint.objects.get(pk=desk.checkpoints[3].pk)
     studies.withdraw_checkpoint(checkpoint=late, actor=owner, reason=SCRIPT)
+
+
+def _near_duplicates(desk: Desk, submission: Submission, owner: User) -> None:
+    """What a finished search found, within the outputs and beside references; two outputs share a file."""
+    samples = list(Sample.objects.filter(checkpoint=submission.checkpoint).order_by("prompt__position"))
+    samples[5].media = samples[4].media
+    samples[5].save()
+    search = claim_search(search_id=ask_for_duplicates(submission=submission, actor=owner).pk)
+    assert search is not None
+    others = ({"other": samples[1]}, {"other": samples[2]}, {"reference": desk.prompts[3].reference})
+    pairs = [
+        NearDuplicate(search=search, sample=samples[0], similarity=0.99 - place / 50, **other)
+        for place, other in enumerate(others)
+    ]
+    found = {"outputs": 8, "references": 8, "pairs_within": 2, "near_within": 3, "seconds": 0.3}
+    about = {"column": "inception", "threshold": THRESHOLDS["inception"], "fingerprint": "c0ffee" * 10}
+    facts = {**found, **about, "without": 1, "pairs_references": 1, "near_references": 1}
+    assert keep_duplicates(search=search, facts=facts, pairs=pairs)
 
 
 def _ways_in(desk: Desk, owner: User) -> None:

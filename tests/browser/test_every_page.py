@@ -66,6 +66,7 @@ ASKED = {
     "/gallery/": ("?q=nothing-is-called-so",),
     "/full/golds/": ("?prompt=prompt-3",),
     "/cost/": ("?cost=price",),
+    "/duplicates/": ("?of=references",),
 }
 
 
