@@ -63,7 +63,7 @@ class System:
             try:
                 self.start()
                 while True:
-                    self.wait(0.2)
+                    self.wait(0.05)  # so soon a child's death is seen
             except Stopped:
                 say("stopping")
             finally:
@@ -199,7 +199,7 @@ class System:
 
     def _heal_startup(self, child: Child) -> None:
         self.wait(0)
-        if self.supervisor.deaths(child) >= 5:
+        if self.supervisor.deaths(child) >= 6:
             raise CannotStart(
                 f"{child.name} {child.ending()} again and again; the end of {child.log}:\n{child.last_words()}"
             )

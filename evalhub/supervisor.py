@@ -179,7 +179,7 @@ class Child:
 class _Watch:
     child: Child
     started: float
-    pause: float = 0.0
+    pause: float = 0.0  # before its next start
     due: float | None = None
     deaths: int = 0
 
@@ -213,8 +213,8 @@ class Supervisor:
             if watch.due is None:
                 watch.child.end_session()
                 watch.deaths += 1
-                watch.pause = 0.0 if now - watch.started > 60 else min(max(0.25, watch.pause * 2), self.longest_pause)
-                watch.due = now + watch.pause
+                pause = 0.0 if now - watch.started > 60 else watch.pause
+                watch.due, watch.pause = now + pause, min(max(0.25, pause * 2), self.longest_pause)
                 self.say(f"{watch.child.name} {watch.child.ending()}; starting it again (log: {watch.child.log})")
             if now >= watch.due:
                 watch.child.start()
