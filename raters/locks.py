@@ -14,6 +14,13 @@ def share_votes(study: Study) -> None:
     _ask("SELECT pg_advisory_xact_lock_shared(%s)", votes_key(study))
 
 
+def share_many_votes(study: Study) -> None:
+    """As `share_votes`, for a transaction that adds many. A ranking that waits for it does so at a lock that voters do
+    not take: behind one who waits for all of them, everybody who votes would wait too."""
+    _ask("SELECT pg_advisory_xact_lock_shared(%s)", _key(study, "many votes"))
+    share_votes(study)
+
+
 def votes_key(study: Study) -> int:
     """Under which that lock is taken, for a statement that does so itself."""
     return _key(study, "votes")
@@ -30,11 +37,16 @@ def no_votes_under_way(study: Study) -> Iterator[None]:
 
     Ids are given out before the commit, so without this a vote with a lower id could still appear after a higher one.
     """
-    _ask("SELECT pg_advisory_lock(%s)", votes_key(study))
+    keys = (_key(study, "many votes"), votes_key(study))
+    taken = []
     try:
+        for key in keys:
+            _ask("SELECT pg_advisory_lock(%s)", key)
+            taken.append(key)
         yield
     finally:
-        _ask("SELECT pg_advisory_unlock(%s)", votes_key(study))
+        for key in reversed(taken):
+            _ask("SELECT pg_advisory_unlock(%s)", key)
 
 
 @contextmanager

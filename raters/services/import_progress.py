@@ -57,16 +57,18 @@ class Progress:
     def __init__(self, vote_file: VoteFile) -> None:
         self.key = _key(vote_file)
         self.shares = LOOKING if vote_file.state == VoteFileState.LOOKING else ADDING
-        self.began = self.stage_began = time.monotonic()
+        self.began = self.stage_began = self.heard = time.monotonic()
         self.stage = READING
 
     def tell(self, stage: str, done: int, total: int) -> None:
-        if stage != self.stage:
-            self.stage, self.stage_began = stage, time.monotonic()
+        now = time.monotonic()
+        if stage != self.stage:  # it began when the one before it was last heard of
+            self.stage, self.stage_began = stage, self.heard
+        self.heard = now
         names = list(self.shares)
         before = sum(self.shares[name] for name in names[: names.index(stage)])
         share = min(0.99, before + self.shares[stage] * min(1, done / max(1, total)))
-        seconds, here = time.monotonic() - self.began, time.monotonic() - self.stage_began
+        seconds, here = now - self.began, now - self.stage_began
         far = Far(
             stage=stage,
             done=min(done, total),

@@ -95,6 +95,7 @@ class Report:
 def look_at_votes(*, study: Study, file: IO[bytes], name: str, criterion: str = "", tell: Tell = to_nobody) -> Report:
     """What importing the file would come to; nothing is written. Errors as of `import_votes`."""
     known, digest = _import_of(study, _checked(study, name)), digest_of(file)
+    require_new_file(study=study, name=known.name, sha256=digest)
     report = _nothing_new(known, digest) or _placed(known, file, criterion, tell)
     transaction.set_rollback(True)
     return report
@@ -129,9 +130,8 @@ def import_votes(
             known.sha256, known.created_by = digest, known.created_by or actor
             known.save()
     except IntegrityError:
-        other = VoteImport.objects.filter(study=study, sha256=digest).first()
-        called = f" as “{other}”" if other else ""
-        raise Conflict(f"This very file was imported{called} already; its votes would count twice.") from None
+        require_new_file(study=study, name=known.name, sha256=digest)
+        raise Conflict(f"“{known.name}” is being imported by somebody else; wait until it has ended.") from None
     report = _placed(known, file, criterion, tell)
     if report.left_out and not leave_out:
         raise Refusal(
@@ -199,6 +199,12 @@ def require_place_for(*, study: Study, name: str) -> str:
     if taken_back := VoteImport.objects.filter(study=study, name=name).exclude(taken_back_at=None).first():
         raise _is_taken_back(taken_back)
     return name
+
+
+def require_new_file(*, study: Study, name: str, sha256: str) -> None:
+    """Conflict for the very file that came in under another name."""
+    if other := VoteImport.objects.filter(study=study, sha256=sha256).exclude(name=name).first():
+        raise Conflict(f"This very file was imported as “{other}” already; its votes would count twice.")
 
 
 def _is_taken_back(known: VoteImport) -> Conflict:

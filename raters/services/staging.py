@@ -111,7 +111,7 @@ def write(study: Study, known: VoteImport, tell: Callable[[str, int, int], None]
         _run([sql.ADD_COMPARISONS], about | part)
         tell(PAIRS, part["last"], part["most"])
     _run([sql.ORIGINALS, sql.ANSWERS, "ANALYZE numbered_pair"], about)
-    locks.share_votes(study)  # a ranking waits from here on, so only for the votes
+    locks.share_many_votes(study)  # a ranking waits from here on, so only for the votes
     for part in _parts():
         _run([sql.ADD_VOTES], about | part)
         tell(VOTES, part["last"], part["most"])

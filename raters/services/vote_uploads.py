@@ -16,7 +16,7 @@ from evalhub.studies.models import Study, User
 from raters import locks
 from raters.models import VoteFile, VoteFileState
 from raters.services.import_progress import Progress, forget_progress
-from raters.services.importing import digest_of, import_votes, look_at_votes, require_place_for
+from raters.services.importing import digest_of, import_votes, look_at_votes, require_new_file, require_place_for
 from raters.services.vote_files import Lines
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def receive_vote_file(
     with Lines(study, file, criterion):
         file.seek(0)
     digest = digest_of(file)
+    require_new_file(study=study, name=name, sha256=digest)
     state = VoteFileState.LOOKING if only_look else VoteFileState.ADDING
     made = VoteFile(study=study, name=name, criterion=criterion, leave_out=leave_out, sha256=digest, size=size)
     made.state, made.asked_by = state, actor

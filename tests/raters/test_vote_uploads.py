@@ -6,22 +6,24 @@ import subprocess
 import sys
 import time
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.core.cache import cache
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from evalhub.problems import Conflict, Refusal, TooLarge
 from evalhub.studies.models import LogEntry, User
-from raters import tasks
+from raters import locks, tasks
 from raters.models import Comparison, Enrolment, Rater, Vote, VoteFile, VoteFileState, VoteImport
 from raters.services import vote_uploads
+from raters.services.cut_off import safe_cut_off
 from raters.services.import_progress import Progress, progress_of
-from raters.services.importing import FINDING, READING, take_back
+from raters.services.importing import FINDING, READING, look_at_votes, take_back
 from raters.services.staging import PAIRS, VOTES
 from raters.services.vote_uploads import (
     add_vote_file,
@@ -123,6 +125,13 @@ class TestOnItsWay:
         with pytest.raises(Conflict, match="put it back first"):
             receive(desk, WRONG)
 
+    def test_the_very_file_under_another_name_is_refused_at_once(self, desk: Desk) -> None:
+        work(receive(desk))
+        with pytest.raises(Conflict, match="was imported as “Pilot” already"):
+            receive(desk, name="Other")
+        with pytest.raises(Conflict, match="was imported as “Pilot” already"):
+            look_at_votes(study=desk.study, file=io.BytesIO(CSV.encode()), name="Other")
+
     def test_its_bytes_go_when_it_ends(self, desk: Desk, django_capture_on_commit_callbacks: Any) -> None:
         with django_capture_on_commit_callbacks(execute=True):
             done = work(receive(desk))
@@ -130,7 +139,7 @@ class TestOnItsWay:
         left = receive(desk, WRONG, only_look=True)
         cancel_vote_file(vote_file=left)  # whoever did so died before the file was deleted
         assert default_storage.exists(left.path)
-        lying = work(receive(desk, CSV, name="Other", only_look=True))
+        lying = work(receive(desk, f"{CSV}Gamma,Alpha,tie,b,prompt-0\n", name="Other", only_look=True))
         VoteFile.objects.filter(pk=lying.pk).update(asked_at=timezone.now() - timedelta(days=2))
         assert forget_vote_files() >= 2
         assert not default_storage.exists(left.path)
@@ -204,6 +213,12 @@ class TestCancelling:
         assert not default_storage.exists(received.path)
 
 
+def waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
 DIES = """
 import sys, time
 import django
@@ -258,6 +273,36 @@ class TestTogether:
         tasks.import_votes(str(received.pk))
         received.refresh_from_db()
         assert (received.state, received.attempts, Vote.objects.count()) == (VoteFileState.ADDED, 2, 2)
+
+    def test_a_ranking_that_waits_for_it_holds_up_nobody_who_votes(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        received, rankings, voted = receive(desk), list[Thread](), list[bool]()
+
+        def cut_off() -> None:
+            safe_cut_off(desk.study)
+            connection.close()
+
+        def vote() -> None:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = '5s'")
+                locks.share_votes(desk.study)
+                voted.append(True)
+
+        def told(self: Progress, now: str, done: int, total: int) -> None:
+            if now == VOTES:
+                rankings.append(Thread(target=cut_off))
+                rankings[0].start()
+                while not waiting_for_a_lock():
+                    time.sleep(0.01)
+                at_once(vote)
+                assert rankings[0].is_alive()
+
+        monkeypatch.setattr(Progress, "tell", told)
+        assert work(received).state == VoteFileState.ADDED
+        rankings[0].join(10)
+        assert not rankings[0].is_alive()
+        assert voted == [True]
 
     def test_one_that_always_kills_its_worker_is_given_up(self, desk: Desk) -> None:
         received = receive(desk)
