@@ -39,8 +39,8 @@ def test_a_deployed_site_passes_djangos_checks() -> None:
 
 
 # What few pages need and takes long to load. A web server that was killed is away while it loads, and visitors wait.
-HEAVY = ("torch", "torchvision", "open_clip", "altair", "vl_convert", "pandas", "pyarrow", "datasets", "av", "boto3")
-HEAVY += ("scipy.linalg", "scipy.optimize", "scipy.sparse", "scipy.special", "imageio", "huggingface_hub")
+HEAVY = ["torch", "torchvision", "open_clip", "altair", "vl_convert", "pandas", "pyarrow", "datasets", "av", "boto3"]
+HEAVY += ["scipy.linalg", "scipy.optimize", "scipy.sparse", "scipy.special", "imageio", "huggingface_hub"]
 
 
 def test_the_web_server_starts_without_what_few_pages_need() -> None:

@@ -27,7 +27,7 @@ class Remembered:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._known = dict(line.groups() for line in map(LINE.fullmatch, _lines(file)) if line)
+        self._known = {line[1]: line[2] for line in map(LINE.fullmatch, _lines(file)) if line}
         self._lock = threading.Lock()
         self._read = 0
         self._untold: list[str] = []
