@@ -189,7 +189,7 @@ class Supervisor:
     """Starts children, brings the dead back, stops all in the reverse order of their start.
 
     A child that dies is started again at once; if it keeps dying, after a pause that doubles up to `longest_pause`
-    seconds. A minute of life resets the pause.
+    seconds. Ten seconds of life reset the pause.
     """
 
     say: Callable[[str], None]
@@ -213,7 +213,7 @@ class Supervisor:
             if watch.due is None:
                 watch.child.end_session()
                 watch.deaths += 1
-                pause = 0.0 if now - watch.started > 60 else watch.pause
+                pause = 0.0 if now - watch.started > 10 else watch.pause
                 watch.due, watch.pause = now + pause, min(max(0.25, pause * 2), self.longest_pause)
                 self.say(f"{watch.child.name} {watch.child.ending()}; starting it again (log: {watch.child.log})")
             if now >= watch.due:
