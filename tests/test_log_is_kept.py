@@ -42,7 +42,7 @@ UNLOGGED = {
     """,
     "a cache, which changes no number": "begin_file keep_file keep_rows drop_file note_use evict collect_orphans",
     "a file changes nothing until a manifest or a prompt, which are logged, names it": """
-        store_media keep put_away record take_all drop_files
+        store_media keep put_away record take_all drop_files receive_reference_image
     """,
     "waits to be looked at; keeping it is logged": "read_prompts discard_prompts",
     "locks or reads only": "require_room usage",

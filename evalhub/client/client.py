@@ -15,6 +15,7 @@ from evalhub.client.answers import Score, Submission, Unfinished
 from evalhub.client.bundles import Bundle, bundled
 from evalhub.client.connection import Connection, Problem, Unreachable
 from evalhub.client.layout import BadLayout
+from evalhub.client.references import send_reference
 from evalhub.client.remembered import Remembered
 from evalhub.client.sending import Sender, Unwatched, Watcher, hash_all, side_by_side
 from evalhub.client.sources import Hashed, Source, gather
@@ -253,6 +254,20 @@ class Client:
     def restore(self, submission_id: str) -> None:
         """Take the withdrawal of the submission's checkpoint back."""
         self._once(f"submissions/{_word(submission_id)}/restore/", {})
+
+    def add_reference(
+        self, study: str, folder: str | Path, name: str, *, licence: str = "", watcher: Watcher | None = None
+    ) -> dict[str, Any]:
+        """Send a folder of real pictures, which the study's runs compare with from then on; what the site made of it.
+
+        Called again, it goes on where it stopped. For the study's owners.
+
+        Raises: BadLayout for a folder without pictures; Problem, for a picture that does not do or a name that other
+            pictures have; Unreachable.
+        """
+        watcher = watcher or Unwatched()
+        place = Path(folder)
+        return send_reference(self._connection, _word(study), place, name, licence, self.at_once, watcher)
 
     # -- scoring ------------------------------------------------------------------------------------------------------
 
