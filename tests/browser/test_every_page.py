@@ -29,6 +29,21 @@ from tests.browser.furnished import draft_with_a_list, furnished_study
 from tests.browser.test_pages import WCAG, sign_in
 
 LOOKS = ((1400, "light"), (360, "dark"))
+# What people print, and how wide the sheet is between its margins, in CSS pixels: A4, upright or not.
+PRINTED = {"study": 1017, "compare": 688, "submission": 688, "submission_duplicates": 688}
+ON_PAPER = """() => {
+  const seen = (one) => one.checkVisibility({ visibilityProperty: true });
+  const ways = [...document.querySelectorAll("nav, .site-header, .site-footer, button:not(.sorter)")].filter(seen);
+  const ground = getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number);
+  const cut = [...document.querySelectorAll(".scroll")].filter((one) => one.scrollWidth > one.clientWidth + 1);
+  return [
+    ...ways.map((one) => `shows ${one.outerHTML.slice(0, 120)}`),
+    ...cut.map((one) => `cuts ${one.getAttribute("aria-label")}: ${one.scrollWidth} of ${one.clientWidth} pixels`),
+    ...(Math.min(...ground) > 240 ? [] : [`is dark: ${ground}`]),
+    ...(document.querySelectorAll("thead").length && ![...document.querySelectorAll("thead th")].some(seen)
+      ? ["has tables without heads"] : []),
+  ];
+}"""
 # What is no page of ours for members, by the beginning of its address.
 ELSEWHERE = {
     "admin/": "Django's own",
@@ -170,6 +185,15 @@ class Walk:
             if room > 0:
                 self.say(f"{room} pixels wider than a window of {width}")
 
+    def print(self, name: str) -> None:
+        """The open page as it comes out on paper, of somebody who reads it in the dark."""
+        if name in PRINTED:
+            self.page.set_viewport_size({"width": PRINTED[name], "height": 900})
+            self.page.emulate_media(media="print", color_scheme="dark")
+            for fault in self.page.evaluate(ON_PAPER):
+                self.say(f"on paper: {fault}")
+            self.page.emulate_media(media="screen")
+
     def _headed(self, path: str) -> None:
         """One first heading; and a title that says what it says, and that no other page has."""
         headings = [" ".join(one.inner_text().split()) for one in self.page.locator("h1").all()]
@@ -206,8 +230,9 @@ def test_every_page_of_a_full_study(walk: Walk, owner: User, client: Client, set
     client.force_login(owner)
     full = pages_of(study, client)
     of_draft = pages_of(draft_with_a_list(owner), client)
-    for path in full:
+    for path, name in full.items():
         walk.open(path)
+        walk.print(name)
     for path, name in of_draft.items():
         if name not in full.values() or name in {"prompts", "study_settings", "study_questions", "study_section"}:
             walk.open(path)
