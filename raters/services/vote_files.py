@@ -7,6 +7,7 @@ once is looked up; and of columns that a file does not have nothing is said at a
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ NEEDED = ("left", "right", "prompt")  # and the answer, called `outcome` or `cho
 REGION = ("region_x", "region_y", "region_width", "region_height")
 MOST_LINES = 1_000_000
 LARGEST_SEED = 2**63 - 1
+LONGEST_LINE = 1_000_000  # characters; a field has 131,072 at most, as the csv module has it
 QUOTED = 80  # characters of what came are shown
 REMEMBERED = 1_000  # different contents of a column, or of some that belong together
 LONGEST_REMEMBERED = 500  # characters
@@ -92,7 +94,8 @@ class Lines:
 
     def __enter__(self) -> Self:
         self.text = io.TextIOWrapper(self.file, "utf-8-sig", newline="")
-        self.rows = csv.reader(self.text)
+        self.length = 0  # of the line that is being read, which may go on over several of the text's
+        self.rows = csv.reader(self._bounded())
         try:
             self.names = [name.strip() for name in next(self._readable(), [])]
             self.parts = self._parts()
@@ -114,9 +117,21 @@ class Lines:
                 yield begins, self._read(row)
             begins = self.rows.line_num + 1  # a field may hold line ends
 
+    def _bounded(self) -> Iterator[str]:
+        while text := self.text.readline(LONGEST_LINE - self.length + 1):
+            self.length += len(text)
+            if self.length > LONGEST_LINE:
+                raise Refusal(
+                    f"The file has more than {LONGEST_LINE:,} characters in one line after line "
+                    f"{self.rows.line_num:,}, as no table of votes has; save it anew."
+                )
+            yield text
+
     def _readable(self) -> Iterator[list[str]]:
         try:
-            yield from self.rows
+            for row in self.rows:
+                self.length = 0
+                yield row
         except UnicodeDecodeError:
             raise Refusal(
                 f"The file is not UTF-8 text after line {self.rows.line_num:,}; save it as CSV in UTF-8."
@@ -133,8 +148,8 @@ class Lines:
                 "The file's first line must name the columns left, right, prompt and outcome (or choice); it lacks "
                 f"{' and '.join(missing)}: {', '.join(names)[:QUOTED] or 'it is empty'}."
             )
-        if twice := [name for name in names if name and names.count(name) > 1]:
-            raise Refusal(f"The file's first line names the column {twice[0][:QUOTED]} twice; name each once.")
+        if twice := next((name for name, times in Counter(filter(None, names)).items() if times > 1), ""):
+            raise Refusal(f"The file's first line names the column {twice[:QUOTED]} twice; name each once.")
         if "criterion" not in names and not self.criterion:
             raise Refusal(
                 f"The study asks several questions ({_some(self.criteria)}); say which one the file answers, or add a "

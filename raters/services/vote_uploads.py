@@ -22,7 +22,7 @@ from raters.services.vote_files import Lines
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 256 * 2**20
-MOST_OPEN = 20  # of one study
+MOST_OPEN = 10  # of one study
 MOST_ATTEMPTS = 3
 UNTIL_SWEPT = timedelta(seconds=20)  # what waits longer may have lost its ring
 UNTIL_FORGOTTEN = timedelta(days=1)  # a file that was looked at, and nothing after that

@@ -148,6 +148,8 @@ class TestPlaces:
             (b"left,left,right,outcome,prompt\n", "names the column left twice"),
             (b"left,right,outcome,prompt\n\xff\xfe\n", "is not UTF-8 text"),
             (b'left,right,outcome,prompt\n"' + b"x" * 200_000, "is no CSV table"),
+            (b"left,right,outcome,prompt" + b",a" * 600_000, "more than 1,000,000 characters in one line after line 0"),
+            (b'left,right,outcome,prompt\na\n"' + b'\n","' * 400_000, "more than 1,000,000 characters in one line"),
         ],
     )
     def test_a_file_that_is_none_is_refused_whole(self, desk: Desk, content: bytes, said: str) -> None:
