@@ -170,6 +170,10 @@ class VoteFileQuery(Query):
     state = serializers.ChoiceField(choices=VoteFileState.choices, required=False)
 
 
+class VoteImportQuery(Query):
+    taken_back = serializers.BooleanField(required=False, help_text="Whether their votes no longer count.")
+
+
 class VoteImportPages(Pages):
     ordering = ("-created_at",)
 
@@ -177,11 +181,15 @@ class VoteImportPages(Pages):
 class VoteImportsView(View):
     parser_classes = (MultiPartParser,)
     pagination_class = VoteImportPages
+    queries = {"GET": VoteImportQuery}
 
     @extend_schema(operation_id="vote_imports", responses=VoteImportSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
         """What was imported, the newest first."""
-        return self.page(get_study(Actor.of(request), slug, "manage").vote_imports.all(), VoteImportSerializer)
+        found = get_study(Actor.of(request), slug, "manage").vote_imports.all()
+        if "taken_back" in self.asked:
+            found = found.filter(taken_back_at__isnull=not self.asked["taken_back"])
+        return self.page(found, VoteImportSerializer)
 
     @extend_schema(
         operation_id="import_votes",

@@ -165,6 +165,8 @@ class TestByProgram:
         back = f"{address}{listed['id']}/taking-back/"
         assert owner.post(back, {"reason": "Wrong."}, content_type=kind).json()["taken_back_because"] == "Wrong."
         assert owner.post(back, {"reason": "Wrong."}, content_type=kind).status_code == 409
+        for said, number in (("true", 1), ("false", 0)):
+            assert len(owner.get(f"{address}?taken_back={said}").json()["results"]) == number
         assert owner.post(back, {"reason": ""}, content_type=kind).json()["taken_back_at"] is None
 
     def test_one_step_refuses_what_has_no_place(self, desk: Desk, owner: Client) -> None:
