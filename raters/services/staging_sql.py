@@ -186,10 +186,8 @@ SELECT DISTINCT ON (shown.id) shown.id, 1,
 ON CONFLICT (comparison_id, revision) DO NOTHING
 """
 ANSWERS = """
-UPDATE raters_enrolment SET answers = counted.answers FROM (
-    SELECT rater_id, count(*) AS answers FROM raters_comparison
-    WHERE study_id = %(study)s AND control = '' AND answered_at IS NOT NULL
-        AND rater_id IN (SELECT rater FROM placed_vote WHERE fault IS NULL)
-    GROUP BY rater_id
-) AS counted WHERE raters_enrolment.study_id = %(study)s AND raters_enrolment.rater_id = counted.rater_id
+UPDATE raters_enrolment SET answers = raters_enrolment.answers + added.answers FROM (
+    SELECT rater, count(*) AS answers FROM numbered_pair JOIN placed_vote ON line = numbered_pair.pair
+    WHERE control = '' GROUP BY rater
+) AS added WHERE raters_enrolment.study_id = %(study)s AND raters_enrolment.rater_id = added.rater
 """

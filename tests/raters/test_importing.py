@@ -190,6 +190,7 @@ class TestAgain:
         assert (more.votes, more.known, more.left_out) == (2, 3, 0)
         assert list(Vote.objects.order_by("id").values())[:3] == before
         assert VoteImport.objects.get().votes == Vote.objects.count() == 5
+        assert sum(Enrolment.objects.values_list("answers", flat=True)) == 5
         with pytest.raises(Conflict, match="was imported as “Pilot” already"):
             bring(desk, table(*first, "Beta,Gamma,tie,a,prompt-0", "Alpha,Beta,tie,,prompt-0"), name="Other")
 
