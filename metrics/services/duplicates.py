@@ -63,7 +63,7 @@ def reference_media(submission: Submission) -> Any:
     study = submission.checkpoint.study
     prompts = Prompt.objects.filter(study=study)
     imported = imported_reference(study)
-    real = (
+    real: Any = (
         ReferenceImage.objects.filter(reference=imported).values("media")
         if imported
         else prompts.exclude(reference=None).order_by().values("reference")

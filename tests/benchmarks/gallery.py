@@ -5,6 +5,7 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from tests.benchmarks import Claim, Measure, _database, _photographs, seconds
 if TYPE_CHECKING:  # at run time nothing that knows models comes before the database
     from django.test import Client
 
-    from evalhub.studies.models import Study
+    from evalhub.studies.models import Study, User
 
 BROAD, LONG, FEW = (5_000, 20), (50_000, 2), (56, 20)  # prompts and contestants; their last pages are equally long
 ROUNDS = 20
@@ -38,8 +39,12 @@ def measure(
     from evalhub.studies.models import User
     from tests.benchmarks import _filled
 
-    filling = seconds(lambda: (*map(_study, (few, broad, long)), _filled.settle()))
-    yield Claim("filling the studies", filling, unit="s")
+    def fill() -> None:
+        for shape in (few, broad, long):
+            _study(shape)
+        _filled.settle()
+
+    yield Claim("filling the studies", seconds(fill), unit="s")
     reader = User.objects.create_user("reader-of-galleries")
     client = Client(SERVER_NAME="localhost")
     client.force_login(reader)
@@ -63,7 +68,7 @@ def _study(shape: Shape) -> "Study":
     return study
 
 
-def _addresses(shape: Shape, reader: object) -> dict[str, str]:
+def _addresses(shape: Shape, reader: "User") -> dict[str, str]:
     """Where each page is, by its name."""
     from django.urls import reverse
 
@@ -96,10 +101,11 @@ def _addresses(shape: Shape, reader: object) -> dict[str, str]:
 def _page(
     client: "Client", name: str, large: tuple[Shape, str], small: tuple[Shape, str], rounds: int
 ) -> Iterator[Measure | Claim]:
-    ours, theirs = [], []
+    ours: list[float] = []
+    theirs: list[float] = []
     for _ in range(rounds + 1):
         for readings, address in ((ours, large[1]), (theirs, small[1])):
-            readings.append(_milliseconds(lambda address=address: _opened(client, address)))
+            readings.append(_milliseconds(partial(_opened, client, address)))
     ours, theirs = ours[1:], theirs[1:]  # the first round warms caches
     slow = quantiles(ours, n=20)[-1]
     size = f"{large[0][0]:,} prompts × {large[0][1]}"
@@ -162,12 +168,11 @@ def _thumbnails(client: "Client", shape: Shape, *, large: str) -> Iterator[Measu
     """Every picture of one page of the gallery, as a browser asks for it while its reader scrolls."""
     addresses = re.findall(r'src="([^"]+size=small)"', _opened(client, large))
     originals = _with_photographs(shape, addresses)
-    made, alone, kept = [], [], []
+    made, alone = [], []
     for address, original in zip(addresses, originals, strict=True):
-        made.append(_milliseconds(lambda address=address: _fetched(client, address)))
-        alone.append(_milliseconds(lambda original=original: _shrunk(original)))
-    for address in addresses:
-        kept.append(_milliseconds(lambda address=address: _fetched(client, address)))
+        made.append(_milliseconds(partial(_fetched, client, address)))
+        alone.append(_milliseconds(partial(_shrunk, original)))
+    kept = [_milliseconds(partial(_fetched, client, address)) for address in addresses]
     what = f"{len(addresses)} thumbnails of {SIDE} × {SIDE} photographs in PNG"
     yield Measure(f"{what}, asked for first", made, "decode, shrink and encode alone", alone, goal=0.7, unit="ms")
     yield Claim(f"{what}, asked for again, the 95th of 100", quantiles(kept, n=20)[-1], high=25, unit="ms")

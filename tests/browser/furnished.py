@@ -2,6 +2,7 @@
 
 import io
 from datetime import timedelta
+from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
@@ -226,7 +227,11 @@ def _near_duplicates(desk: Desk, submission: Submission, owner: User) -> None:
     samples[5].save()
     search = claim_search(search_id=ask_for_duplicates(submission=submission, actor=owner).pk)
     assert search is not None
-    others = ({"other": samples[1]}, {"other": samples[2]}, {"reference": desk.prompts[3].reference})
+    others: tuple[dict[str, Any], ...] = (
+        {"other": samples[1]},
+        {"other": samples[2]},
+        {"reference": desk.prompts[3].reference},
+    )
     pairs = [
         NearDuplicate(search=search, sample=samples[0], similarity=0.99 - place / 50, **other)
         for place, other in enumerate(others)
