@@ -109,6 +109,8 @@ class _Kept:
     held: int = 0
 
     def add(self, cosines: Rows, top: int, left: int, *, both: bool) -> None:
+        if cosines.max() < self.threshold:  # as of most tiles; told in a thirtieth of the time
+            return
         row, column = np.nonzero(cosines >= self.threshold)
         if not len(row):
             return
