@@ -238,9 +238,7 @@ def test_no_address_at_all_tells_a_rater_who_made_what(crowded: Desk) -> None:
                 assert secret not in told, (ask, address, secret)
         client.force_login(enrolment.rater.user)  # one of them signs her out
     owner = Client()
-    owner.force_login(
-        User.objects.get(memberships__study=crowded.study, memberships__role=Role.OWNER, username="olga")
-    )
+    owner.force_login(User.objects.get(memberships__study=crowded.study, memberships__role=Role.OWNER, username="olga"))
     assert any(secret in owner.get("/studies/study/submissions/").text.lower() for secret in secrets)
 
 
