@@ -26,6 +26,9 @@ home = Path(tempfile.mkdtemp(prefix="evalhub-tests-"))
 home.chmod(0o711)  # PostgreSQL, which is not root, has to pass through
 postgres, redis_server = embedded.Postgres(home, IN_A_HURRY), embedded.Redis(home)
 children: list[Child] = []
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    # Tests start some hundred programs, each of which would compile two thousand modules again.
+    os.environ["PYTHONPYCACHEPREFIX"] = str(home / "compiled")
 SETTINGS = {
     "DATABASE_URL": postgres.url,
     "REDIS_URL": redis_server.url,
