@@ -149,7 +149,8 @@ def show_run(run: Mapping[str, Any]) -> None:
     """Its scores, each with interval and number, or why there is none."""
     say(f"The run is {run['state']}. {run['error']}".rstrip())
     for score in run["scores"]:
-        say(f"  {score['metric']}: {_score(score)} (n = {score['n']:,}) {score['note']}".rstrip())
+        seen = f" (n = {score['n']:,})" if score["value"] is not None else "." if score["note"] else ""
+        say(f"  {score['metric']}: {_score(score)}{seen} {score['note']}".rstrip())
 
 
 def show_metrics(choices: Sequence[Mapping[str, Any]]) -> None:

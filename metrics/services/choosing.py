@@ -213,7 +213,7 @@ def how_to_get(metric: MetricSpec) -> str:
         for name in metric.weights
     ]
     return (
-        f"{metric.title} waits for its weights; an operator gets them with {' and '.join(commands)}, "
+        f"{metric.title} waits for its weights; whoever runs this site gets them with {' and '.join(commands)}, "
         "and the score follows by itself."
     )
 

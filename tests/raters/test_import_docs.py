@@ -25,7 +25,7 @@ def test_votes_and_references_come_from_elsewhere(desk: Desk, tmp_path: Path, mo
     (commands,) = blocks("docs/owner.md", "sh")
     for command in commands.splitlines():
         python, manage, *asked = shlex.split(command)
-        assert (python, manage) == ("python", "manage.py")
+        assert (python, manage) == (".venv/bin/python", "manage.py")
         call_command(*asked, stdout=io.StringIO())
     assert Vote.objects.count() == 1
     assert Reference.objects.get(name="Real faces").licence == "CC BY 4.0"
